@@ -1,1 +1,34 @@
-//! Placeholder.
+//! The wasm engine: it checks a component against its grants, compiles it, serves requests with
+//! reused instances under limits, and exchanges what serves without losing a request.
+//!
+//! What the host can do *for* a component (storage, identity, ...) lives in crates of its own,
+//! each a [`Capability`]; what wakes a component (HTTP, a timer) lives in the gateway. This crate
+//! knows neither, and no API surface.
+
+mod answer;
+mod capability;
+mod controller;
+mod engine;
+mod fleet;
+mod manifest;
+mod network;
+mod output;
+mod refusal;
+mod request;
+mod routes;
+mod slot;
+mod state;
+mod statistics;
+
+pub use answer::{Answer, AnswerBody, Failure};
+pub use capability::{Admission, Capability, InterfaceGrant};
+pub use controller::Controller;
+pub use engine::{Engine, digest};
+pub use fleet::{Fleet, LedgerFuture, Listed, Proposal, Recorded, ReleaseLedger, Released, Transition};
+pub use manifest::{ComponentId, ComponentManifest, Limits, Manifest, StorageGrant};
+pub use refusal::Refusal;
+pub use request::{Authentication, RequestContext};
+pub use routes::RoutingTable;
+pub use slot::{CanaryPolicy, Slot, Trial, TrialReport};
+pub use state::HostState;
+pub use statistics::{Snapshot, Statistics};

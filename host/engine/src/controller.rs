@@ -1,0 +1,338 @@
+//! One live controller: a compiled component, its idle instances, and its limits.
+//!
+//! A request takes an idle instance (or makes one), and the task of the connection drives the
+//! instance itself: no queue and no second task stand between client and component. One request
+//! at a time on an instance, so it is never in doubt whose request a host call belongs to. An
+//! instance that trapped, or ran out of time, is never used again.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::{Either, select};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::handler::Proxy;
+
+use crate::answer::{self, Answer, Failure};
+use crate::engine::Loaded;
+use crate::fleet::Recorded;
+use crate::manifest::{ComponentId, ComponentManifest};
+use crate::request::RequestContext;
+use crate::state::HostState;
+use crate::statistics::Statistics;
+
+/// Ticks of computing after which an instance is slowed down: 25 x 2 ms. A request that answers
+/// in time never notices; one that loops no longer takes a core from its neighbours.
+const FREE_TICKS: u32 = 25;
+/// How long a slowed instance pauses after each tick of computing.
+const PAUSE: Duration = Duration::from_millis(8);
+/// Memory that conversions of one host call may take (wasmtime's "host-call fuel").
+const HOST_CALL_BYTES: usize = 8 * 1_048_576;
+
+/// A live controller.
+pub struct Controller {
+    loaded: Loaded,
+    idle: Mutex<Vec<Idle>>,
+    permits: Semaphore,
+    waiting: AtomicUsize,
+    retired: AtomicBool,
+    statistics: Arc<Statistics>,
+}
+
+/// An instance between two requests.
+pub(crate) struct Running {
+    pub(crate) store: Store<HostState>,
+    pub(crate) proxy: Proxy,
+    served: u32,
+    live: Live,
+}
+
+struct Idle {
+    running: Running,
+    since: Instant,
+}
+
+impl Controller {
+    pub(crate) fn new(loaded: Loaded, statistics: Arc<Statistics>) -> Self {
+        let permits = Semaphore::new(loaded.manifest.limits.concurrency as usize);
+        Self {
+            loaded,
+            idle: Mutex::default(),
+            permits,
+            waiting: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
+            statistics,
+        }
+    }
+
+    /// The name of the component.
+    pub fn id(&self) -> &ComponentId {
+        &self.loaded.id
+    }
+
+    /// The digest of the code that runs.
+    pub fn digest(&self) -> &str {
+        &self.loaded.digest
+    }
+
+    /// What it was given.
+    pub fn manifest(&self) -> &ComponentManifest {
+        &self.loaded.manifest
+    }
+
+    /// The component as the ledger records it.
+    pub(crate) fn record(&self) -> Recorded {
+        Recorded {
+            id: self.loaded.id.clone(),
+            digest: self.loaded.digest.clone(),
+            manifest: self.loaded.manifest.clone(),
+            wasm: self.loaded.wasm.clone(),
+        }
+    }
+
+    /// The same code with other statistics and none of the instances: what was tried in private
+    /// becomes what serves.
+    pub(crate) fn promoted(&self, statistics: Arc<Statistics>) -> Self {
+        Self::new(self.loaded.clone(), statistics)
+    }
+
+    /// What it did so far.
+    pub fn statistics(&self) -> &Arc<Statistics> {
+        &self.statistics
+    }
+
+    /// Hands a request to an instance and waits for its answer.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no answer: overload, a trap, the deadline. Nothing of the answer
+    /// was sent then.
+    pub async fn handle(
+        self: &Arc<Self>,
+        context: RequestContext,
+        request: http::Request<WasiBody>,
+    ) -> Result<Answer, Failure> {
+        let begun = Instant::now();
+        let result = self.try_handle(context, request).await;
+        let failed = match &result {
+            Ok(answer) => answer.status().is_server_error(),
+            Err(_) => true,
+        };
+        self.statistics.request_ended(begun.elapsed(), failed);
+        result
+    }
+
+    async fn try_handle(
+        self: &Arc<Self>,
+        context: RequestContext,
+        request: http::Request<WasiBody>,
+    ) -> Result<Answer, Failure> {
+        let permit = self.admit(&context).await?;
+        let deadline = context.deadline;
+        let work = self.work(context, request);
+        // A deadline far off is seldom reached: the timer is only armed when the instance waits.
+        let answer = match tokio::time::timeout_at(deadline.into(), work).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::Deadline),
+        };
+        drop(permit);
+        answer
+    }
+
+    /// Waits for a permit, but never in a long queue and never past the deadline.
+    async fn admit(&self, context: &RequestContext) -> Result<SemaphorePermit<'_>, Failure> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
+        }
+        let _place = Waiting::enter(&self.waiting, self.loaded.manifest.limits.queue)?;
+        let acquired = tokio::time::timeout_at(context.deadline.into(), self.permits.acquire());
+        match acquired.await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Failure::Overloaded),
+        }
+    }
+
+    async fn work(
+        self: &Arc<Self>,
+        context: RequestContext,
+        request: http::Request<WasiBody>,
+    ) -> Result<Answer, Failure> {
+        let running = match self.take_idle() {
+            Some(mut running) => {
+                running.store.data_mut().begin_request(context);
+                running
+            }
+            None => self.instantiate(context).await?,
+        };
+        let (reply, replied) = tokio::sync::oneshot::channel();
+        let driver: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(Arc::clone(self).drive(running, request, reply));
+        match select(driver, replied).await {
+            // The usual case: the whole answer is there and the instance is back in its place.
+            Either::Left(((), replied)) => replied.await.unwrap_or(Err(Failure::Unanswered)),
+            // The answer is long: somebody has to go on driving the instance that makes it.
+            Either::Right((answer, driver)) => {
+                tokio::spawn(driver);
+                answer.unwrap_or(Err(Failure::Unanswered))
+            }
+        }
+    }
+
+    async fn drive(
+        self: Arc<Self>,
+        mut running: Running,
+        request: http::Request<WasiBody>,
+        reply: tokio::sync::oneshot::Sender<Result<Answer, Failure>>,
+    ) {
+        let limits = &self.loaded.manifest.limits;
+        let _live = self.statistics.instance_busy();
+        let context = running.store.data().request();
+        let (deadline, request_id) = (context.deadline, Arc::clone(&context.id));
+        let outcome = tokio::time::timeout_at(
+            deadline.into(),
+            answer::exchange(&mut running, request, limits.answer_kib as usize * 1_024, reply),
+        );
+        match outcome.await {
+            Ok(Ok(())) => self.put_back(running),
+            Ok(Err(trap)) => {
+                tracing::error!(
+                    component = %self.id(), digest = self.digest(), request_id = %request_id,
+                    "component failed: {trap:#}"
+                );
+            }
+            Err(_) => tracing::warn!(
+                component = %self.id(), digest = self.digest(), request_id = %request_id,
+                "component was stopped at the deadline of its request"
+            ),
+        }
+    }
+
+    fn take_idle(&self) -> Option<Running> {
+        self.lock_idle().pop().map(|idle| idle.running)
+    }
+
+    fn put_back(&self, mut running: Running) {
+        for capability in self.loaded.capabilities.iter() {
+            capability.request_ended(running.store.data_mut());
+        }
+        running.served += 1;
+        running.live.set_memory(running.store.data().memory_bytes());
+        let worn = running.served >= self.loaded.manifest.limits.reuse;
+        if !worn && !self.retired.load(Relaxed) {
+            self.lock_idle().push(Idle { running, since: Instant::now() });
+            // Retired between the question and the push: nobody else will empty the place.
+            if self.retired.load(Relaxed) {
+                self.release_idle(Duration::ZERO);
+            }
+        }
+    }
+
+    async fn instantiate(&self, context: RequestContext) -> Result<Running, Failure> {
+        let loaded = &self.loaded;
+        let state = HostState::new(
+            loaded.id.clone(),
+            loaded.admissions.clone(),
+            &loaded.manifest.limits,
+            context,
+        );
+        let mut store = Store::new(&loaded.engine, state);
+        store.limiter(|state| state.memory_limiter());
+        store.set_hostcall_fuel(HOST_CALL_BYTES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| Ok(come_up_for_air(store.data_mut())));
+        match loaded.pre.instantiate_async(&mut store).await {
+            Ok(proxy) => {
+                let live = Live::new(Arc::clone(&self.statistics), store.data().memory_bytes());
+                Ok(Running { store, proxy, served: 0, live })
+            }
+            Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+                Err(Failure::Overloaded)
+            }
+            Err(error) => Err(Failure::Trapped(format!("it could not be instantiated: {error:#}"))),
+        }
+    }
+
+    /// Lets go of instances that were idle for longer than this.
+    pub(crate) fn release_idle(&self, longer_than: Duration) {
+        let gone: Vec<Idle> = {
+            let mut idle = self.lock_idle();
+            idle.extract_if(.., |entry| entry.since.elapsed() >= longer_than).collect()
+        };
+        // Instances are freed here, after the lock is.
+        drop(gone);
+    }
+
+    /// Takes the controller out of service: requests it has are finished, its instances are freed.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Relaxed);
+        self.release_idle(Duration::ZERO);
+    }
+
+    /// Puts a retired controller back into service.
+    pub(crate) fn reinstate(&self) {
+        self.retired.store(false, Relaxed);
+    }
+
+    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts an instance as alive, with its memory, until it is dropped on whatever path.
+struct Live {
+    statistics: Arc<Statistics>,
+    memory: usize,
+}
+
+impl Live {
+    fn new(statistics: Arc<Statistics>, memory: usize) -> Self {
+        statistics.instance_made(memory);
+        Self { statistics, memory }
+    }
+
+    fn set_memory(&mut self, memory: usize) {
+        self.statistics.memory_changed(self.memory, memory);
+        self.memory = memory;
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.statistics.instance_gone(self.memory);
+    }
+}
+
+/// What an instance does when it has computed for a tick: stop if its time is up, pause if it
+/// has computed for long, else let others run.
+fn come_up_for_air(state: &mut HostState) -> UpdateDeadline {
+    if state.request().time_left().is_zero() {
+        return UpdateDeadline::Interrupt;
+    }
+    state.ticks = state.ticks.saturating_add(1);
+    if state.ticks > FREE_TICKS {
+        UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(PAUSE)))
+    } else {
+        UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+    }
+}
+
+/// A place in the queue for a permit, given back when dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(waiting: &'a AtomicUsize, places: u32) -> Result<Self, Failure> {
+        if waiting.fetch_add(1, Relaxed) >= places as usize {
+            waiting.fetch_sub(1, Relaxed);
+            return Err(Failure::Overloaded);
+        }
+        Ok(Self(waiting))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
