@@ -59,6 +59,12 @@ pub enum AnswerBody {
     Streamed(StreamedBody),
 }
 
+impl Default for AnswerBody {
+    fn default() -> Self {
+        Self::Whole(Full::default())
+    }
+}
+
 /// The rest of a long answer. Ends in an error when the component broke off.
 pub struct StreamedBody {
     chunks: mpsc::Receiver<Chunk>,

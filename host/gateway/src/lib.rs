@@ -1,1 +1,131 @@
-//! Placeholder.
+//! What wakes a component: HTTP requests, and signals that work was written down.
+//!
+//! The gateway owns connections, request ids, limits on what clients may send, idempotency keys
+//! and the answers the host gives by itself. It knows routes only from the routing table, and
+//! leaves every meaning of a request to the component behind the route.
+
+mod body;
+mod exchange;
+mod idempotency;
+mod listen;
+mod operations;
+mod problem;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::sync::Semaphore;
+use windlass_engine::{Authentication, Fleet};
+
+pub use idempotency::{Claim, IdempotencyRecords, RecordFuture, StoredAnswer};
+pub use operations::{Operations, OperationsCapability};
+
+/// What the gateway may be asked to bear. Defaults are for one machine at the edge.
+#[derive(Clone, Debug)]
+pub struct GatewayLimits {
+    /// Bytes of one request body.
+    pub body_bytes: usize,
+    /// Bytes of all request bodies that are being received or worked on.
+    pub bodies_bytes: usize,
+    /// Time to receive the head of a request, and again for its body.
+    pub receive_time: Duration,
+    /// Time a client may take to read nothing before it is cut off.
+    pub stall_time: Duration,
+    /// Connections at one time; more wait in the listen queue of the system.
+    pub connections: usize,
+}
+
+impl Default for GatewayLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1_048_576,
+            bodies_bytes: 256 * 1_048_576,
+            receive_time: Duration::from_secs(10),
+            stall_time: Duration::from_secs(30),
+            connections: 10_000,
+        }
+    }
+}
+
+/// Finds out who is calling.
+pub trait Authenticator: Send + Sync {
+    /// Verifies the credentials in the headers. Called for each request; must be quick.
+    fn authenticate(&self, headers: &HeaderMap) -> Authentication;
+}
+
+/// A document the host serves by itself.
+#[derive(Clone)]
+pub struct Page {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// The document.
+    pub bytes: Bytes,
+}
+
+/// Documents the host serves by itself, such as the API reference. Routes of components win.
+pub trait Pages: Send + Sync {
+    /// The document at a path.
+    fn page(&self, path: &str) -> Option<Page>;
+}
+
+/// Which origins browsers may call from.
+#[derive(Clone, Debug, Default)]
+pub struct Cors {
+    /// Origins such as `https://console.example`, or a single `*`. Empty: none.
+    pub origins: Vec<String>,
+}
+
+/// The gateway: everything one listener needs.
+pub struct Gateway {
+    fleet: Arc<Fleet>,
+    authenticator: Arc<dyn Authenticator>,
+    records: Arc<dyn IdempotencyRecords>,
+    pages: Arc<dyn Pages>,
+    limits: GatewayLimits,
+    cors: Cors,
+    trusted_proxies: Vec<IpAddr>,
+    bodies: Semaphore,
+}
+
+/// Bodies are accounted for in units of this many bytes.
+const BODY_UNIT: usize = 4_096;
+
+impl Gateway {
+    /// Puts a gateway together.
+    pub fn new(
+        fleet: Arc<Fleet>,
+        authenticator: Arc<dyn Authenticator>,
+        records: Arc<dyn IdempotencyRecords>,
+        pages: Arc<dyn Pages>,
+        limits: GatewayLimits,
+    ) -> Self {
+        let bodies = Semaphore::new(limits.bodies_bytes / BODY_UNIT);
+        Self {
+            fleet,
+            authenticator,
+            records,
+            pages,
+            limits,
+            cors: Cors::default(),
+            trusted_proxies: Vec::new(),
+            bodies,
+        }
+    }
+
+    /// Lets browsers call from these origins.
+    #[must_use]
+    pub fn with_cors(mut self, cors: Cors) -> Self {
+        self.cors = cors;
+        self
+    }
+
+    /// Believes these proxies what they say in `X-Forwarded-For`.
+    #[must_use]
+    pub fn with_trusted_proxies(mut self, proxies: Vec<IpAddr>) -> Self {
+        self.trusted_proxies = proxies;
+        self
+    }
+}
