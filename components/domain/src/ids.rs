@@ -1,0 +1,126 @@
+//! A type for each kind of id, so that a project's id cannot be passed for a service's.
+//!
+//! Ids are UUIDs. They are read in either case of letters and always written in lower case. A
+//! text that is no UUID names nothing: callers answer it exactly like an id that does not exist.
+
+use std::fmt;
+
+/// Reads a hyphenated UUID; anything else is `None`.
+fn parse_uuid(text: &str) -> Option<u128> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 36 {
+        return None;
+    }
+    let mut value: u128 = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 8 | 13 | 18 | 23) {
+            if *byte != b'-' {
+                return None;
+            }
+        } else {
+            let digit = char::from(*byte).to_digit(16)?;
+            value = (value << 4) | u128::from(digit);
+        }
+    }
+    Some(value)
+}
+
+fn write_uuid(value: u128, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(
+        formatter,
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        value >> 96,
+        (value >> 80) & 0xffff,
+        (value >> 64) & 0xffff,
+        (value >> 48) & 0xffff,
+        value & 0xffff_ffff_ffff
+    )
+}
+
+macro_rules! id {
+    ($name:ident, $what:literal) => {
+        #[doc = concat!("The id of ", $what, ".")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The id with these 128 bits, big-endian, as the port for fresh ids gives them.
+            pub const fn from_u128(value: u128) -> Self {
+                Self(value)
+            }
+
+            /// Reads the hyphenated form; `None` when the text is no UUID.
+            pub fn parse(text: &str) -> Option<Self> {
+                parse_uuid(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_uuid(self.0, formatter)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(formatter, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    };
+}
+
+id!(UserId, "a user");
+id!(OrganizationId, "an organization");
+id!(ProjectId, "a project");
+id!(EnvironmentId, "an environment");
+id!(ServiceId, "a service");
+id!(EventId, "an event of the audit trail");
+
+/// How often a row was written. Every update and delete carries the revision it read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(i64);
+
+impl Revision {
+    /// What a new row has.
+    pub const FIRST: Self = Self(1);
+
+    /// The revision with this number.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The number, as it stands in an `ETag`.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// The one after this.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_reads_uuids_and_nothing_else() {
+        let check = |text: &str, expected: Option<&str>| {
+            let parsed = ProjectId::parse(text).map(|id| id.to_string());
+            assert_eq!(parsed.as_deref(), expected, "{text}");
+        };
+        let canonical = "0190b5a4-7c3e-7d2f-8a1b-00ff12345678";
+        check(canonical, Some(canonical));
+        check("0190B5A4-7C3E-7D2F-8A1B-00FF12345678", Some(canonical));
+        check("00000000-0000-0000-0000-000000000000", Some("00000000-0000-0000-0000-000000000000"));
+        check("", None);
+        check("0190b5a47c3e7d2f8a1b00ff12345678", None);
+        check("0190b5a4-7c3e-7d2f-8a1b-00ff1234567", None);
+        check("0190b5a4-7c3e-7d2f-8a1b-00ff1234567g", None);
+        check("0190b5a4+7c3e-7d2f-8a1b-00ff12345678", None);
+        check("+190b5a4-7c3e-7d2f-8a1b-00ff12345678", None);
+        check("{190b5a4-7c3e-7d2f-8a1b-00ff1234567}", None);
+    }
+}

@@ -1,0 +1,159 @@
+//! How a service is built and started.
+
+use std::collections::BTreeMap;
+
+use crate::text::{self, Violations};
+
+/// The longest command.
+pub const MAXIMUM_COMMAND: usize = 4096;
+/// The most variables of a service.
+pub const MAXIMUM_VARIABLES: usize = 200;
+/// The longest name of a variable.
+pub const MAXIMUM_VARIABLE_NAME: usize = 255;
+/// The longest value of a variable, in bytes: what operating systems take at the least.
+pub const MAXIMUM_VARIABLE_VALUE_BYTES: usize = 32 * 1024;
+/// All names and values of a service together, in bytes: a list of services must fit in an answer.
+pub const MAXIMUM_VARIABLES_BYTES: usize = 64 * 1024;
+
+/// What builds the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Builder {
+    /// A Nixpacks plan.
+    Nixpacks,
+    /// A Dockerfile.
+    Dockerfile,
+    /// Nothing: the image exists.
+    Image,
+}
+
+impl Builder {
+    /// The lower-case word for it, as it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nixpacks => "nixpacks",
+            Self::Dockerfile => "dockerfile",
+            Self::Image => "image",
+        }
+    }
+
+    /// Reads the word; `None` for any other.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "nixpacks" => Some(Self::Nixpacks),
+            "dockerfile" => Some(Self::Dockerfile),
+            "image" => Some(Self::Image),
+            _ => None,
+        }
+    }
+}
+
+/// How a service is built and started. Empty texts are not set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildConfig {
+    /// What builds the image; detected when it is not set.
+    pub builder: Option<Builder>,
+    /// Replaces the builder's own command.
+    pub build_command: String,
+    /// Replaces the image's own command.
+    pub start_command: String,
+    /// Variables of the environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// What to change of it; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildConfigChange {
+    /// Another builder.
+    pub builder: Option<Builder>,
+    /// Another command; the empty text takes it away.
+    pub build_command: Option<String>,
+    /// Another command; the empty text takes it away.
+    pub start_command: Option<String>,
+    /// All variables anew: those that are not in it are gone.
+    pub variables: Option<BTreeMap<String, String>>,
+}
+
+impl BuildConfig {
+    pub(crate) fn apply(&mut self, change: BuildConfigChange) {
+        self.builder = change.builder.or(self.builder);
+        if let Some(command) = change.build_command {
+            self.build_command = command;
+        }
+        if let Some(command) = change.start_command {
+            self.start_command = command;
+        }
+        if let Some(variables) = change.variables {
+            self.variables = variables;
+        }
+    }
+
+    pub(crate) fn check(&self, violations: &mut Violations) {
+        violations.line("build_config.build_command", &self.build_command, MAXIMUM_COMMAND);
+        violations.line("build_config.start_command", &self.start_command, MAXIMUM_COMMAND);
+        check_variables(&self.variables, violations);
+    }
+
+    /// The fields as the audit trail tells them: of variables the names alone.
+    pub(crate) fn audited(&self) -> [(&'static str, String); 4] {
+        let builder = self.builder.map(Builder::as_str).unwrap_or_default();
+        [
+            ("build_config.builder_type", builder.to_owned()),
+            ("build_config.build_command", self.build_command.clone()),
+            ("build_config.start_command", self.start_command.clone()),
+            (VARIABLES, join(self.variables.keys())),
+        ]
+    }
+
+    /// The names of the variables that have another value now.
+    pub(crate) fn changed_values(&self, before: &Self) -> String {
+        let changed = self.variables.iter().filter(|(name, value)| {
+            before.variables.get(*name).is_some_and(|previous| previous != *value)
+        });
+        join(changed.map(|(name, _)| name))
+    }
+}
+
+const VARIABLES: &str = "build_config.environment_variables";
+
+fn join<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn check_variables(variables: &BTreeMap<String, String>, violations: &mut Violations) {
+    if variables.len() > MAXIMUM_VARIABLES {
+        violations.add(VARIABLES, "must be at most 200");
+        return;
+    }
+    let mut bytes = 0;
+    for (name, value) in variables {
+        bytes += name.len() + value.len();
+        if !is_variable_name(name) {
+            // The name is not repeated: it may be long, and may be a secret in the wrong place.
+            violations.add(
+                VARIABLES,
+                "must have names of letters, digits and underscores, not starting with a digit, \
+                 of at most 255 characters",
+            );
+            return;
+        }
+        if value.len() > MAXIMUM_VARIABLE_VALUE_BYTES || !text::is_lines(value) {
+            violations.add(
+                format!("{VARIABLES}.{name}"),
+                "must have at most 32768 bytes and no control characters other than tab and line \
+                 ends",
+            );
+        }
+    }
+    violations.require(
+        bytes <= MAXIMUM_VARIABLES_BYTES,
+        VARIABLES,
+        "must have at most 65536 bytes in all",
+    );
+}
+
+/// `^[A-Za-z_][A-Za-z0-9_]*$`
+fn is_variable_name(name: &str) -> bool {
+    name.len() <= MAXIMUM_VARIABLE_NAME
+        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -1,0 +1,173 @@
+//! The port to storage, noun by noun.
+//!
+//! Reads stand outside of transactions; writes happen in one [`Transaction`] and count when it is
+//! committed. Dropping it undoes them. A lookup that finds nothing is `None` or `false`, never an
+//! error; what a missing row means is the rules' business. Reads that a member makes join the
+//! membership, so that another tenant's row is simply not found, in one round trip.
+
+use crate::environments::Environment;
+use crate::error::Result;
+use crate::events::{ChainHead, Event, EventQuery};
+use crate::future::{PortBound, PortFuture};
+use crate::ids::{OrganizationId, ProjectId, Revision, ServiceId, UserId};
+use crate::organizations::{Membership, Organization};
+use crate::page::{Page, PageRequest};
+use crate::projects::{Project, ProjectAccess, ProjectSummary};
+use crate::services::{Service, ServiceAccess};
+use crate::users::{Account, User};
+
+/// Everything that can be read, and the way to write.
+pub trait Store: UserReads + ProjectReads + ServiceReads + EventReads {
+    /// Starts a transaction.
+    fn begin<'a>(&'a self) -> PortFuture<'a, Result<Box<dyn Transaction + 'a>>>;
+}
+
+/// Writes that belong together.
+pub trait Transaction:
+    UserWrites + OrganizationWrites + ProjectWrites + EnvironmentWrites + ServiceWrites + EventWrites
+{
+    /// Makes the writes durable. After an error none of them remains.
+    fn commit<'a>(self: Box<Self>) -> PortFuture<'a, Result<()>>
+    where
+        Self: 'a;
+}
+
+/// Reading users.
+pub trait UserReads: PortBound {
+    /// The account with this id.
+    fn account(&self, id: UserId) -> PortFuture<'_, Result<Option<Account>>>;
+
+    /// The account with this address, which is in lower case.
+    fn account_by_email<'a>(&'a self, email: &'a str) -> PortFuture<'a, Result<Option<Account>>>;
+}
+
+/// Writing users.
+pub trait UserWrites: PortBound {
+    /// Adds a user. `AlreadyExists` when the address is taken.
+    fn insert_user<'a>(
+        &'a self,
+        user: &'a User,
+        password_hash: &'a str,
+    ) -> PortFuture<'a, Result<()>>;
+
+    /// Writes name, address, picture, revision and time of change over the row that still has the
+    /// revision `read`; `false` when there is none. `AlreadyExists` when the address is taken.
+    fn update_user<'a>(&'a self, user: &'a User, read: Revision) -> PortFuture<'a, Result<bool>>;
+}
+
+/// Writing organizations.
+pub trait OrganizationWrites: PortBound {
+    /// Adds an organization with its first member.
+    fn insert_organization<'a>(
+        &'a self,
+        organization: &'a Organization,
+        member: &'a Membership,
+    ) -> PortFuture<'a, Result<()>>;
+}
+
+/// Reading projects.
+pub trait ProjectReads: PortBound {
+    /// A page of the projects of every organization in which this user is a member, newest change
+    /// first, then by descending id. `search` is a folded text to be found in name or description.
+    fn list_projects<'a>(
+        &'a self,
+        member: UserId,
+        search: Option<&'a str>,
+        page: PageRequest,
+    ) -> PortFuture<'a, Result<Page<ProjectSummary>>>;
+
+    /// The project, where this user is a member of its organization.
+    fn project(
+        &self,
+        member: UserId,
+        id: ProjectId,
+    ) -> PortFuture<'_, Result<Option<ProjectAccess>>>;
+}
+
+/// Writing projects.
+pub trait ProjectWrites: PortBound {
+    /// Adds a project.
+    fn insert_project<'a>(&'a self, project: &'a Project) -> PortFuture<'a, Result<()>>;
+
+    /// Writes name, description, revision and time of change over the row that still has the
+    /// revision `read`; `false` when there is none.
+    fn update_project<'a>(
+        &'a self,
+        project: &'a Project,
+        read: Revision,
+    ) -> PortFuture<'a, Result<bool>>;
+
+    /// Deletes the project that still has the revision `read`, with its environments and services;
+    /// `false` when there is none.
+    fn delete_project(&self, id: ProjectId, read: Revision) -> PortFuture<'_, Result<bool>>;
+}
+
+/// Writing environments.
+pub trait EnvironmentWrites: PortBound {
+    /// Adds the environments a project starts with.
+    fn insert_environments<'a>(
+        &'a self,
+        environments: &'a [Environment; 3],
+    ) -> PortFuture<'a, Result<()>>;
+}
+
+/// Reading services.
+pub trait ServiceReads: PortBound {
+    /// The services of a project, oldest first, at most `limit`.
+    fn list_services(&self, project: ProjectId, limit: i64)
+    -> PortFuture<'_, Result<Vec<Service>>>;
+
+    /// The service, where this user is a member of its organization.
+    fn service(
+        &self,
+        member: UserId,
+        id: ServiceId,
+    ) -> PortFuture<'_, Result<Option<ServiceAccess>>>;
+}
+
+/// Writing services.
+pub trait ServiceWrites: PortBound {
+    /// Adds a service. `AlreadyExists` when the name is taken in its project, `NotFound` when the
+    /// project is gone.
+    fn insert_service<'a>(&'a self, service: &'a Service) -> PortFuture<'a, Result<()>>;
+
+    /// Writes everything that can change over the row that still has the revision `read`; `false`
+    /// when there is none. `AlreadyExists` when the name is taken in its project.
+    fn update_service<'a>(
+        &'a self,
+        service: &'a Service,
+        read: Revision,
+    ) -> PortFuture<'a, Result<bool>>;
+
+    /// Deletes the service that still has the revision `read`; `false` when there is none.
+    fn delete_service(&self, id: ServiceId, read: Revision) -> PortFuture<'_, Result<bool>>;
+}
+
+/// Reading the audit trail.
+pub trait EventReads: PortBound {
+    /// The events that fit the query, newest first, from `offset`, at most `limit`.
+    fn list_events<'a>(
+        &'a self,
+        query: &'a EventQuery,
+        offset: i64,
+        limit: i64,
+    ) -> PortFuture<'a, Result<Vec<Event>>>;
+
+    /// The links of an organization's chain after a sequence number, in order, at most `limit`.
+    fn event_chain(
+        &self,
+        organization: OrganizationId,
+        after: i64,
+        limit: i64,
+    ) -> PortFuture<'_, Result<Vec<Event>>>;
+}
+
+/// Writing the audit trail.
+pub trait EventWrites: PortBound {
+    /// Keeps every other writer from the organization's chain until this transaction ends, and
+    /// says where the chain ends. `NotFound` when the organization is gone.
+    fn lock_event_chain(&self, organization: OrganizationId) -> PortFuture<'_, Result<ChainHead>>;
+
+    /// Adds a link to the locked chain.
+    fn append_event<'a>(&'a self, event: &'a Event) -> PortFuture<'a, Result<()>>;
+}

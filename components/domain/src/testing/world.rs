@@ -1,0 +1,122 @@
+//! A clock that stands still, ids that are counted, and everything a context needs in one place.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+use super::{FakeIdentity, MemoryStore};
+use crate::context::{Caller, Clock, Context, Ids, Origin};
+use crate::ids::UserId;
+use crate::time::Timestamp;
+use crate::users::{self, NewUser, User};
+
+/// Runs a future whose ports are in memory and therefore never wait.
+///
+/// # Panics
+/// When the future waits for something outside.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = std::task::Context::from_waker(Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a future over ports in memory must not wait"),
+    }
+}
+
+/// Time that moves when it is told to.
+#[derive(Debug)]
+pub struct FixedClock(AtomicI64);
+
+impl FixedClock {
+    /// A clock that stands at this many seconds after the epoch.
+    pub const fn at_seconds(seconds: i64) -> Self {
+        Self(AtomicI64::new(seconds * 1_000_000))
+    }
+
+    /// Moves it forward.
+    pub fn advance_seconds(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_microseconds(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Ids that count from 1.
+#[derive(Debug, Default)]
+pub struct CountedIds(AtomicU64);
+
+impl Ids for CountedIds {
+    fn fresh(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+}
+
+/// All ports of one test.
+pub struct World {
+    /// Time, from 2026-01-01T00:00:00Z.
+    pub clock: FixedClock,
+    /// Fresh ids.
+    pub ids: CountedIds,
+    /// Storage.
+    pub store: MemoryStore,
+    /// Passwords, tokens and limits.
+    pub identity: FakeIdentity,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            clock: FixedClock::at_seconds(1_767_225_600),
+            ids: CountedIds::default(),
+            store: MemoryStore::default(),
+            identity: FakeIdentity::default(),
+        }
+    }
+}
+
+impl World {
+    /// A context for a caller.
+    pub fn context(&self, caller: Caller) -> Context<'_> {
+        Context {
+            caller,
+            origin: Origin {
+                request_id: "request-1".to_owned(),
+                client_address: "192.0.2.1".to_owned(),
+                user_agent: "test/1".to_owned(),
+            },
+            clock: &self.clock,
+            ids: &self.ids,
+            store: &self.store,
+        }
+    }
+
+    /// A context for a caller without credentials.
+    pub fn anonymous(&self) -> Context<'_> {
+        self.context(Caller::Anonymous)
+    }
+
+    /// A context for a user.
+    pub fn as_user(&self, id: UserId) -> Context<'_> {
+        self.context(Caller::User { id, token_id: "token-1".to_owned() })
+    }
+
+    /// Opens an account with the password `correct horse`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn register(&self, email: &str) -> User {
+        let new_user = NewUser {
+            email: email.to_owned(),
+            password: "correct horse".to_owned(),
+            name: "Ada".to_owned(),
+        };
+        match block_on(users::register(&self.anonymous(), &self.identity, new_user)) {
+            Ok(user) => user,
+            Err(error) => panic!("{email} was refused: {error:?}"),
+        }
+    }
+}
