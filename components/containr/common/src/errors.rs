@@ -1,0 +1,301 @@
+//! From what went wrong to a status and the body `{error, code, details}`. Which rule was broken
+//! is the domain's to say; here it only gets its words and its number.
+
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use windlass_domain as domain;
+use windlass_domain::Conflict;
+use windlass_sdk::{Refusal, Response, StatusCode};
+
+/// What handlers return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How long a client waits before it tries a dependency again that could not be reached.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Everything a handler can fail with.
+#[derive(Debug)]
+pub enum Error {
+    /// The request never reached the domain.
+    Refusal(Refusal),
+    /// A rule stands against it, or something broke.
+    Domain(domain::Error),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+impl From<domain::Error> for Error {
+    fn from(error: domain::Error) -> Self {
+        Self::Domain(error)
+    }
+}
+
+impl From<Error> for Response {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refusal(refusal) => refused(&refusal),
+            Error::Domain(error) => failed(&error),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: String,
+    code: &'a str,
+    details: Map<String, Value>,
+}
+
+fn answer(status: StatusCode, code: &str, error: String, details: Map<String, Value>) -> Response {
+    Response::json(status, &Body { error, code, details })
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let code = match refusal {
+        Refusal::UnknownPath => "NOT_FOUND",
+        Refusal::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
+        Refusal::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+        Refusal::BodyTooLarge => "PAYLOAD_TOO_LARGE",
+        Refusal::MalformedBody { .. }
+        | Refusal::InvalidField { .. }
+        | Refusal::InvalidHeader { .. } => "INVALID_INPUT",
+    };
+    let details = match refusal.culprit() {
+        Some((field, reason)) => details([("field", field.into()), ("reason", reason.into())]),
+        None => Map::new(),
+    };
+    answer(refusal.status(), code, refusal.to_string(), details)
+}
+
+fn failed(error: &domain::Error) -> Response {
+    if let Some(internal) = error.internal() {
+        // The host adds the component and the request to each line. A log that cannot be written
+        // must not cost the client its answer.
+        let _ = writeln!(std::io::stderr(), "{error}: {internal}");
+    }
+    let message = error.to_string();
+    match error {
+        domain::Error::NotFound { kind, .. } => {
+            let details = details([("resource", kind.as_str().into())]);
+            answer(StatusCode::NOT_FOUND, "NOT_FOUND", message, details)
+        }
+        domain::Error::AlreadyExists { kind, field } => {
+            let details = details([("resource", kind.as_str().into()), ("field", (*field).into())]);
+            answer(StatusCode::CONFLICT, "ALREADY_EXISTS", message, details)
+        }
+        domain::Error::Invalid(violations) => invalid(violations),
+        domain::Error::Conflict { kind, cause } => {
+            let (status, code) = match cause {
+                Conflict::PreconditionFailed => {
+                    (StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED")
+                }
+                Conflict::StaleRevision | Conflict::State(_) => (StatusCode::CONFLICT, "CONFLICT"),
+            };
+            answer(status, code, message, details([("resource", kind.as_str().into())]))
+        }
+        domain::Error::Unauthenticated(_) => {
+            answer(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message, Map::new())
+                .with_header("www-authenticate", "Bearer")
+        }
+        domain::Error::Forbidden(_) => {
+            answer(StatusCode::FORBIDDEN, "FORBIDDEN", message, Map::new())
+        }
+        domain::Error::QuotaExceeded { retry_after_seconds: Some(seconds), .. } => {
+            let details = details([("retry_after_seconds", (*seconds).into())]);
+            answer(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED", message, details)
+                .with_header("retry-after", seconds.to_string())
+        }
+        // Waiting does not help against a full quota, so none is suggested.
+        domain::Error::QuotaExceeded { retry_after_seconds: None, .. } => {
+            answer(StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED", message, Map::new())
+        }
+        domain::Error::Unavailable { .. } => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, "DEPENDENCY_UNAVAILABLE", message, Map::new())
+                .with_header("retry-after", RETRY_AFTER_SECONDS.to_string())
+        }
+        domain::Error::Internal { .. } => {
+            answer(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message, Map::new())
+        }
+    }
+}
+
+/// One violation is `{field, reason}`, several are `{fields: {<field>: <reason>}}`.
+fn invalid(violations: &[domain::Violation]) -> Response {
+    let mut message = String::new();
+    let mut fields = Map::new();
+    for violation in violations {
+        if !message.is_empty() {
+            message.push_str("; ");
+        }
+        message.push_str(&format!("{} {}", violation.field, violation.reason));
+        // The first thing that is wrong with a field is the one to mend first.
+        fields.entry(violation.field.clone()).or_insert_with(|| violation.reason.clone().into());
+    }
+    let details = match violations {
+        [only] => {
+            details([("field", only.field.clone().into()), ("reason", only.reason.clone().into())])
+        }
+        _ => details([("fields", fields.into())]),
+    };
+    answer(StatusCode::BAD_REQUEST, "INVALID_INPUT", message, details)
+}
+
+fn details<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
+    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+    use windlass_domain::{Error as DomainError, Kind, Violation};
+
+    use super::*;
+
+    fn check(error: impl Into<Error>, status: u16, header: Option<(&str, &str)>, body: Value) {
+        let response = Response::from(error.into());
+        assert_eq!(serde_json::from_slice::<Value>(response.body()).unwrap(), body);
+        assert_eq!(response.status().as_u16(), status, "{body}");
+        if let Some((name, value)) = header {
+            assert_eq!(response.header(name), Some(value), "{body}");
+        }
+    }
+
+    #[test]
+    fn every_domain_error_has_a_status_and_a_body() {
+        check(
+            DomainError::not_found(Kind::Project, "x"),
+            404,
+            None,
+            json!({"error": "project not found", "code": "NOT_FOUND", "details": {"resource": "project"}}),
+        );
+        check(
+            DomainError::AlreadyExists { kind: Kind::User, field: "email" },
+            409,
+            None,
+            json!({"error": "a user with this email already exists", "code": "ALREADY_EXISTS",
+                   "details": {"resource": "user", "field": "email"}}),
+        );
+        check(
+            DomainError::invalid("source.type", "must be git"),
+            400,
+            None,
+            json!({"error": "source.type must be git", "code": "INVALID_INPUT",
+                   "details": {"field": "source.type", "reason": "must be git"}}),
+        );
+        check(
+            DomainError::Invalid(vec![
+                Violation::new("name", "is short"),
+                Violation::new("email", "is odd"),
+                Violation::new("name", "is bad"),
+            ]),
+            400,
+            None,
+            json!({"error": "name is short; email is odd; name is bad", "code": "INVALID_INPUT",
+                   "details": {"fields": {"name": "is short", "email": "is odd"}}}),
+        );
+        for (cause, status, code, message) in [
+            (
+                Conflict::StaleRevision,
+                409,
+                "CONFLICT",
+                "the project was changed by another request",
+            ),
+            (
+                Conflict::PreconditionFailed,
+                412,
+                "PRECONDITION_FAILED",
+                "the project does not have the expected revision",
+            ),
+            (Conflict::State("busy"), 409, "CONFLICT", "busy"),
+        ] {
+            check(
+                DomainError::Conflict { kind: Kind::Project, cause },
+                status,
+                None,
+                json!({"error": message, "code": code, "details": {"resource": "project"}}),
+            );
+        }
+        check(
+            DomainError::Unauthenticated("token expired".to_owned()),
+            401,
+            Some(("www-authenticate", "Bearer")),
+            json!({"error": "token expired", "code": "UNAUTHENTICATED", "details": {}}),
+        );
+        check(
+            DomainError::Forbidden("viewers only read"),
+            403,
+            None,
+            json!({"error": "viewers only read", "code": "FORBIDDEN", "details": {}}),
+        );
+        check(
+            DomainError::QuotaExceeded { reason: "too often".into(), retry_after_seconds: Some(7) },
+            429,
+            Some(("retry-after", "7")),
+            json!({"error": "too often", "code": "RATE_LIMIT_EXCEEDED",
+                   "details": {"retry_after_seconds": 7}}),
+        );
+        check(
+            DomainError::QuotaExceeded { reason: "full".into(), retry_after_seconds: None },
+            429,
+            None,
+            json!({"error": "full", "code": "QUOTA_EXCEEDED", "details": {}}),
+        );
+        check(
+            DomainError::unavailable("disk gone"),
+            503,
+            Some(("retry-after", "1")),
+            json!({"error": "the service is unavailable", "code": "DEPENDENCY_UNAVAILABLE", "details": {}}),
+        );
+        check(
+            DomainError::internal_fault("row 7"),
+            500,
+            None,
+            json!({"error": "internal error", "code": "INTERNAL_ERROR", "details": {}}),
+        );
+    }
+
+    #[test]
+    fn every_refusal_has_a_status_and_a_body() {
+        check(
+            Refusal::UnknownPath,
+            404,
+            None,
+            json!({"error": "no such path", "code": "NOT_FOUND", "details": {}}),
+        );
+        check(
+            Refusal::MethodNotAllowed { allow: "GET, OPTIONS".to_owned() },
+            405,
+            None,
+            json!({"error": "the method is not one of GET, OPTIONS", "code": "METHOD_NOT_ALLOWED",
+                   "details": {}}),
+        );
+        check(
+            Refusal::UnsupportedMediaType,
+            415,
+            None,
+            json!({"error": "the body must be declared as application/json",
+                   "code": "UNSUPPORTED_MEDIA_TYPE", "details": {}}),
+        );
+        check(
+            Refusal::BodyTooLarge,
+            413,
+            None,
+            json!({"error": "the body is too large", "code": "PAYLOAD_TOO_LARGE", "details": {}}),
+        );
+        check(
+            Refusal::field("page", "must be an integer"),
+            400,
+            None,
+            json!({"error": "invalid page: must be an integer", "code": "INVALID_INPUT",
+                   "details": {"field": "page", "reason": "must be an integer"}}),
+        );
+    }
+}

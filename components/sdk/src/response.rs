@@ -1,0 +1,101 @@
+//! Answers: a status, headers and a body that is complete, so that its length is known. The
+//! shapes of bodies are left to each surface.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::entity_tag::EntityTag;
+use crate::paging::Paging;
+use crate::request::Request;
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    status: StatusCode,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// An answer without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// 204.
+    pub fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// An answer with a JSON body, serialised once. Values whose serialisation fails (a map with
+    /// keys that are no strings) are a programming error and answered with 500.
+    pub fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Self {
+        let mut body = Vec::with_capacity(512);
+        match serde_json::to_writer(&mut body, value) {
+            Ok(()) => Self {
+                status,
+                headers: vec![("content-type", "application/json".to_owned())],
+                body,
+            },
+            Err(_) => Self::empty(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// A view of one resource with its `ETag`: 304 when the client holds this version already,
+    /// and then the body is not even made.
+    pub fn view<T: Serialize>(
+        request: &Request,
+        tag: &EntityTag,
+        view: impl FnOnce() -> T,
+    ) -> Self {
+        if request.holds(tag) {
+            return Self::empty(StatusCode::NOT_MODIFIED).with_tag(tag);
+        }
+        Self::json(StatusCode::OK, &view()).with_tag(tag)
+    }
+
+    /// The same answer with an `ETag`.
+    #[must_use]
+    pub fn with_tag(self, tag: &EntityTag) -> Self {
+        self.with_header("etag", tag.to_string())
+    }
+
+    /// The same answer with a `Link` to the other pages.
+    #[must_use]
+    pub fn with_links(self, request: &Request, paging: &Paging) -> Self {
+        self.with_header("link", paging.links(request))
+    }
+
+    /// The same answer with one more header. The value must be printable ASCII.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers, names in lower case, `content-length` not among them.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
+    }
+
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Status, headers and body, for whoever sends them.
+    pub fn into_parts(self) -> (StatusCode, Vec<(&'static str, String)>, Vec<u8>) {
+        (self.status, self.headers, self.body)
+    }
+}
