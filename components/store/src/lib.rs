@@ -1,5 +1,80 @@
 //! Every SQL statement of Windlass, and the domain's storage port over them.
+//!
+//! [`SqlStore`] runs over an [`Executor`], which in a component forwards to
+//! `windlass:storage/sql`. One text serves SQLite and PostgreSQL. The rules are the domain's; here
+//! is only what is asked of the tables that the migrations make.
+//!
+//! # Grants
+//!
+//! What each group of the domain's functions touches. The manifest of a controller that calls it
+//! must grant these tables; a cascade needs no grant of its own.
+//!
+//! | domain functions | reads | writes | appends |
+//! |---|---|---|---|
+//! | `users::register` | | `user_account`, `organization`, `membership`, `event_chain` | `event` |
+//! | `users::login` | `user_account`, `organization` | `event_chain` | `event` |
+//! | `users::view_profile` | `user_account`, `organization` | | |
+//! | `users::update_profile` | `organization` | `user_account`, `event_chain` | `event` |
+//! | `projects::list`, `view` | `membership`, `user_account`, `environment`, `service`, `project` | | |
+//! | `projects::create` | `user_account`, `organization` | `project`, `environment`, `event_chain` | `event` |
+//! | `projects::update`, `delete` | `membership`, `user_account`, `environment`, `service` | `project`, `event_chain` | `event` |
+//! | `services::list`, `view` | `membership`, `user_account`, `environment`, `project`, `service` | | |
+//! | `services::create`, `update`, `delete` | `membership`, `user_account`, `environment`, `project` | `service`, `event_chain` | `event` |
+//! | `events::list`, `list_for_resource` | `event` | | |
+//!
+//! Deleting a project cascades to `environment` and `service`, which SQLite's authorizer sees as
+//! deletions too; the host allows what follows from a granted deletion. `registered` rows need no
+//! right to update: a register may be granted `append` on `organization` and `membership`.
 
+mod environments;
+mod errors;
+mod events;
 pub mod executor;
+mod organizations;
+mod projects;
+mod rows;
+mod services;
+pub mod statements;
+mod users;
+
+use windlass_domain::Result;
+use windlass_domain::future::PortFuture;
+use windlass_domain::store::{Store, Transaction};
 
 pub use executor::{Answer, Executor, ExecutorError, ExecutorTransaction, Rows, Value};
+
+/// The domain's storage over a database.
+#[derive(Clone, Copy)]
+pub struct SqlStore<'a> {
+    executor: &'a dyn Executor,
+}
+
+impl<'a> SqlStore<'a> {
+    /// Storage over this database.
+    pub fn new(executor: &'a dyn Executor) -> Self {
+        Self { executor }
+    }
+}
+
+impl Store for SqlStore<'_> {
+    fn begin<'a>(&'a self) -> PortFuture<'a, Result<Box<dyn Transaction + 'a>>> {
+        Box::pin(async move {
+            let work = self.executor.begin().await.map_err(errors::of_transaction)?;
+            Ok(Box::new(SqlTransaction { work }) as Box<dyn Transaction + 'a>)
+        })
+    }
+}
+
+/// Writes that belong together, over a transaction of the database.
+struct SqlTransaction<'a> {
+    work: Box<dyn ExecutorTransaction + 'a>,
+}
+
+impl Transaction for SqlTransaction<'_> {
+    fn commit<'a>(self: Box<Self>) -> PortFuture<'a, Result<()>>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move { self.work.commit().await.map_err(errors::of_transaction) })
+    }
+}

@@ -1,0 +1,204 @@
+//! Services: reads `membership`, `user_account` and `project`; reads and writes `service`.
+
+use std::collections::BTreeMap;
+
+use windlass_domain::future::PortFuture;
+use windlass_domain::ids::{EnvironmentId, OrganizationId, ProjectId, ServiceId, UserId};
+use windlass_domain::organizations::Role;
+use windlass_domain::services::{
+    BuildConfig, Builder, Resources, Service, ServiceAccess, ServiceKind, ServiceStatus, Size,
+    Source, SourceKind,
+};
+use windlass_domain::store::{ServiceReads, ServiceWrites};
+use windlass_domain::{Error, Kind, Result, Revision};
+
+use crate::errors::{unexpected, unique};
+use crate::executor::{ExecutorError, Value};
+use crate::rows::{self, Row};
+use crate::{SqlStore, SqlTransaction};
+
+/// The services of a project.
+pub(crate) const LIST: &str = "\
+    SELECT service.id, service.project_id, service.environment_id, service.name, service.kind, \
+    service.status, service.source_kind, service.repository, service.branch, \
+    service.root_directory, service.dockerfile, service.image, service.builder, \
+    service.build_command, service.start_command, service.environment_variables, service.cpu, \
+    service.memory, service.storage, service.revision, service.created_at, service.updated_at \
+    FROM service WHERE service.project_id = $1 \
+    ORDER BY service.created_at, service.id LIMIT $2";
+
+/// One service and what a member may do with it.
+pub(crate) const VIEW: &str = "\
+    SELECT service.id, service.project_id, service.environment_id, service.name, service.kind, \
+    service.status, service.source_kind, service.repository, service.branch, \
+    service.root_directory, service.dockerfile, service.image, service.builder, \
+    service.build_command, service.start_command, service.environment_variables, service.cpu, \
+    service.memory, service.storage, service.revision, service.created_at, service.updated_at, \
+    project.organization_id, membership.role, user_account.email \
+    FROM service \
+    JOIN project ON project.id = service.project_id \
+    JOIN membership ON membership.organization_id = project.organization_id \
+    JOIN user_account ON user_account.id = membership.user_id \
+    WHERE membership.user_id = $1 AND service.id = $2";
+
+const INSERT: &str = "\
+    INSERT INTO service (id, project_id, environment_id, created_at, kind, source_kind, \
+    repository, branch, root_directory, dockerfile, image, name, status, builder, build_command, \
+    start_command, environment_variables, cpu, memory, storage, revision, updated_at) VALUES \
+    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+    $21, $22) ON CONFLICT (project_id, name) DO NOTHING";
+
+const UPDATE: &str = "\
+    UPDATE service SET name = $1, status = $2, builder = $3, build_command = $4, \
+    start_command = $5, environment_variables = $6, cpu = $7, memory = $8, storage = $9, \
+    revision = $10, updated_at = $11 \
+    WHERE id = $12 AND revision = $13";
+
+const DELETE: &str = "DELETE FROM service WHERE id = $1 AND revision = $2";
+
+impl ServiceReads for SqlStore<'_> {
+    fn list_services(
+        &self,
+        project: ProjectId,
+        limit: i64,
+    ) -> PortFuture<'_, Result<Vec<Service>>> {
+        Box::pin(async move {
+            let parameters = vec![project.to_string().into(), limit.into()];
+            let answer = self.executor.query(LIST, parameters).await;
+            rows::all("service", answer.map_err(unexpected(Kind::Service))?, service)
+        })
+    }
+
+    fn service(
+        &self,
+        member: UserId,
+        id: ServiceId,
+    ) -> PortFuture<'_, Result<Option<ServiceAccess>>> {
+        Box::pin(async move {
+            let parameters = vec![member.to_string().into(), id.to_string().into()];
+            let answer = self.executor.query(VIEW, parameters).await;
+            rows::first("service", answer.map_err(unexpected(Kind::Service))?, access)
+        })
+    }
+}
+
+impl ServiceWrites for SqlTransaction<'_> {
+    fn insert_service<'a>(&'a self, service: &'a Service) -> PortFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut parameters = fixed_parameters(service);
+            parameters.extend(changing_parameters(service)?);
+            match self.work.execute(INSERT, parameters).await {
+                Ok(0) => Err(Error::AlreadyExists { kind: Kind::Service, field: "name" }),
+                Ok(_) => Ok(()),
+                // The name is taken care of above; what is left is a project that is gone.
+                Err(ExecutorError::Conflict(_)) => {
+                    Err(Error::not_found(Kind::Project, service.project_id))
+                }
+                Err(error) => Err(unexpected(Kind::Service)(error)),
+            }
+        })
+    }
+
+    fn update_service<'a>(
+        &'a self,
+        service: &'a Service,
+        read: Revision,
+    ) -> PortFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let mut parameters = changing_parameters(service)?;
+            parameters.extend([service.id.to_string().into(), read.number().into()]);
+            let updated = self.work.execute(UPDATE, parameters).await;
+            Ok(updated.map_err(unique(Kind::Service, "name"))? > 0)
+        })
+    }
+
+    fn delete_service(&self, id: ServiceId, read: Revision) -> PortFuture<'_, Result<bool>> {
+        Box::pin(async move {
+            let parameters = vec![id.to_string().into(), read.number().into()];
+            let deleted = self.work.execute(DELETE, parameters).await;
+            Ok(deleted.map_err(unexpected(Kind::Service))? > 0)
+        })
+    }
+}
+
+/// What stays as it was made, in the order of the insertion.
+fn fixed_parameters(service: &Service) -> Vec<Value> {
+    let source = &service.source;
+    vec![
+        service.id.to_string().into(),
+        service.project_id.to_string().into(),
+        service.environment_id.to_string().into(),
+        service.created_at.microseconds().into(),
+        service.kind.as_str().into(),
+        source.kind.map(SourceKind::as_str).unwrap_or_default().into(),
+        source.repository.as_str().into(),
+        source.branch.as_str().into(),
+        source.root_directory.as_str().into(),
+        source.dockerfile.as_str().into(),
+        source.image.as_str().into(),
+    ]
+}
+
+/// What an update writes, in the order of both statements.
+fn changing_parameters(service: &Service) -> Result<Vec<Value>> {
+    let variables = serde_json::to_string(&service.build.variables)
+        .map_err(|error| Error::internal_fault(format!("variables do not become JSON: {error}")))?;
+    Ok(vec![
+        service.name.as_str().into(),
+        service.status.as_str().into(),
+        service.build.builder.map(Builder::as_str).unwrap_or_default().into(),
+        service.build.build_command.as_str().into(),
+        service.build.start_command.as_str().into(),
+        variables.into(),
+        service.resources.cpu.as_str().into(),
+        service.resources.memory.as_str().into(),
+        service.resources.storage.as_ref().map(Size::as_str).unwrap_or_default().into(),
+        service.revision.number().into(),
+        service.updated_at.microseconds().into(),
+    ])
+}
+
+fn service(row: &mut Row) -> Result<Service> {
+    Ok(Service {
+        id: row.parsed(ServiceId::parse)?,
+        project_id: row.parsed(ProjectId::parse)?,
+        environment_id: row.parsed(EnvironmentId::parse)?,
+        name: row.text()?,
+        kind: row.parsed(ServiceKind::parse)?,
+        status: row.parsed(ServiceStatus::parse)?,
+        source: Source {
+            kind: row.optional(SourceKind::parse)?,
+            repository: row.text()?,
+            branch: row.text()?,
+            root_directory: row.text()?,
+            dockerfile: row.text()?,
+            image: row.text()?,
+        },
+        build: BuildConfig {
+            builder: row.optional(Builder::parse)?,
+            build_command: row.text()?,
+            start_command: row.text()?,
+            variables: row
+                .parsed(|text| serde_json::from_str::<BTreeMap<String, String>>(text).ok())?,
+        },
+        resources: resources(row)?,
+        revision: row.revision()?,
+        created_at: row.timestamp()?,
+        updated_at: row.timestamp()?,
+    })
+}
+
+fn resources(row: &mut Row) -> Result<Resources> {
+    let (cpu, memory, storage) = (row.text()?, row.text()?, row.text()?);
+    Resources::parse(&cpu, &memory, &storage)
+        .map_err(|_| row.fault("or one of the two before it is no quantity"))
+}
+
+fn access(row: &mut Row) -> Result<ServiceAccess> {
+    Ok(ServiceAccess {
+        service: service(row)?,
+        organization_id: row.parsed(OrganizationId::parse)?,
+        role: row.parsed(Role::parse)?,
+        email: row.text()?,
+    })
+}
