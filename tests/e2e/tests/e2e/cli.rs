@@ -1,0 +1,172 @@
+//! The binary as its operator meets it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Output;
+use std::time::Duration;
+
+use windlass_harness::fixtures::{fixture, target_directory};
+use windlass_harness::management::install;
+use windlass_harness::server::bare_command;
+use windlass_harness::{Account, Server};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn components_are_listed_installed_swapped_and_rolled_back() {
+    let server = Server::start();
+    let examples = target_directory().join("wasm32-wasip2/release/examples");
+    let file = |name: &str| examples.join(name).display().to_string();
+    server.management().release(&[install("greeter", &fixture("greeter_a"))]).await.expect(200);
+    let listed = said(server.command(&["components", "list"]));
+    for id in
+        ["containr-accounts", "containr-projects", "containr-services", "containr-audit", "greeter"]
+    {
+        assert!(listed.contains(id), "{id} is not in:\n{listed}");
+    }
+    said(server.command(&["components", "swap", "greeter", &file("greeter_b.wasm")]));
+    assert_eq!(server.client().get("/greeter/x").await.text(), "b");
+    said(server.command(&["components", "rollback", "greeter"]));
+    assert_eq!(server.client().get("/greeter/x").await.text(), "a");
+    let refused = server.command(&["components", "swap", "greeter", &file("canary_trap.wasm")]);
+    assert!(!refused.status.success());
+    assert!(errors(&refused).contains("canary"), "{}", errors(&refused));
+    assert_eq!(server.client().get("/greeter/x").await.text(), "a");
+    said(server.command(&["components", "remove", "greeter"]));
+    server.client().get("/greeter/x").await.expect_error(404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_issued_and_revoked() {
+    let server = Server::start();
+    let account = Account::register(&server.client()).await;
+    let token = said(server.command(&["tokens", "issue", &account.id]));
+    let client = server.client().with_token(token.trim());
+    let profile = client.get("/api/v1/user/profile").await.expect(200).json();
+    assert_eq!(profile["id"], account.id);
+    said(server.command(&["tokens", "revoke", "--subject", &account.id]));
+    client.get("/api/v1/user/profile").await.expect_error(401);
+    account.client.get("/api/v1/user/profile").await.expect_error(401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_outlives_a_kill() {
+    let mut server = Server::start();
+    let account = Account::register(&server.client()).await;
+    server.management().revoke_subject(&account.id).await;
+    server.restart();
+    let client = server.client().with_token(&account.token);
+    client.get("/api/v1/user/profile").await.expect_error(401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_finds_nothing_wrong_with_a_running_host() {
+    let server = Server::start();
+    let report = said(server.command(&["doctor"]));
+    for examined in ["configuration", "manifest", "data directory", "database", "keys", "host"] {
+        assert!(report.contains(examined), "{examined} is not in:\n{report}");
+    }
+    assert!(!report.contains("wrong "), "{report}");
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_what_to_do() {
+    let mut command = bare_command();
+    command.args(["doctor", "--manifest", "nowhere.toml", "--data-dir", "/proc/windlass"]);
+    let report = command.output().expect("the binary runs");
+    assert!(!report.status.success());
+    let report = String::from_utf8_lossy(&report.stdout).into_owned();
+    for named in ["nowhere.toml", "/proc/windlass"] {
+        assert!(report.contains(named), "{named} is not in:\n{report}");
+    }
+}
+
+#[test]
+fn a_wrong_value_names_its_key_and_the_fix() {
+    let cases = [
+        (vec!["--listen", "somewhere"], "listen", "127.0.0.1:8080"),
+        (vec!["--manage", "127.0.0.1"], "manage", "127.0.0.1:8080"),
+        (vec!["--database", "mysql://root@localhost"], "database", "postgres://"),
+        (vec!["--manifest", "nowhere.toml"], "manifest", "spin.toml"),
+        (vec!["--config", "nowhere.toml"], "config", "nowhere.toml"),
+    ];
+    for (arguments, key, fix) in cases {
+        let directory = std::env::temp_dir().join("windlass-never-made");
+        let mut command = bare_command();
+        command.arg("serve").args(&arguments).env("WINDLASS_DATA_DIR", &directory);
+        let output = command.output().expect("the binary runs");
+        assert!(!output.status.success(), "{arguments:?}");
+        let said = errors(&output);
+        assert!(said.contains(key) && said.contains(fix), "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty(), "something listened");
+    }
+    for (variable, value) in [
+        ("WINDLASS_DRAIN_SECONDS", "soon"),
+        ("WINDLASS_BODY_LIMIT_KIB", "0"),
+        ("WINDLASS_LOG_FORMAT", "xml"),
+    ] {
+        let output =
+            bare_command().arg("serve").env(variable, value).output().expect("the binary runs");
+        assert!(!output.status.success(), "{variable}");
+        let key = variable.trim_start_matches("WINDLASS_").to_lowercase();
+        assert!(errors(&output).to_lowercase().contains(&key), "{variable}: {}", errors(&output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_termination_lets_requests_end_and_exits_with_0() {
+    let mut server = Server::start();
+    server.management().release(&[install("slow", &fixture("slow"))]).await.expect(200);
+    let client = server.client();
+    let under_way = tokio::spawn(async move { client.get("/slow/x?ms=1500").await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.signal_termination();
+    assert_eq!(under_way.await.expect("it did not panic").expect(200).text(), "waited 1500");
+    assert_eq!(server.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_their_owners_alone() {
+    let server = Server::start();
+    let token =
+        fs::read_to_string(server.data_directory().join("management.token")).expect("a token");
+    assert!(token.trim().len() >= 32);
+    let mut looked_at = 0;
+    let mut directories = vec![server.data_directory().to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).expect("it can be read") {
+            let entry = entry.expect("it can be read");
+            let metadata = entry.metadata().expect("it can be read");
+            let mode = metadata.permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} is {mode:o}", entry.path().display());
+            looked_at += 1;
+            if metadata.is_dir() {
+                directories.push(entry.path());
+            }
+        }
+    }
+    assert!(looked_at >= 4, "keys, token, database and compiled code are there");
+}
+
+#[test]
+fn migrate_can_be_run_again() {
+    let directory = std::env::temp_dir().join(format!("windlass-migrate-{}", std::process::id()));
+    for _ in 0..2 {
+        said(
+            bare_command()
+                .args(["migrate", "--data-dir"])
+                .arg(&directory)
+                .output()
+                .expect("it runs"),
+        );
+    }
+    fs::remove_dir_all(&directory).expect("it was made");
+}
+
+#[track_caller]
+fn said(output: Output) -> String {
+    assert!(output.status.success(), "{}", errors(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

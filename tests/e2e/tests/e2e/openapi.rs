@@ -1,0 +1,215 @@
+//! The document the project serves: what it lists is exercised, and it says what the contract says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+use windlass_harness::fixtures::checkout;
+use windlass_harness::{Database, Server, ledger};
+
+use crate::{accounts, audit, projects, services};
+
+/// Operations of the contract that are not served yet. This list may only shrink.
+const NOT_YET_SERVED: [&str; 25] = [
+    "GET /services/{id}/deployments",
+    "POST /services/{id}/deployments",
+    "GET /deployments/{id}",
+    "POST /deployments/{id}/rollback",
+    "GET /services/{id}/logs",
+    "GET /deployments/{id}/logs",
+    "GET /builds",
+    "POST /builds",
+    "GET /builds/{id}",
+    "POST /builds/{id}/cancel",
+    "GET /builds/{id}/logs",
+    "GET /templates",
+    "GET /templates/{id}",
+    "POST /templates/{id}/deploy",
+    "GET /databases",
+    "POST /databases",
+    "GET /databases/{id}",
+    "PUT /databases/{id}",
+    "DELETE /databases/{id}",
+    "POST /databases/{id}/action",
+    "POST /databases/{id}/backup",
+    "POST /databases/{id}/restore",
+    "GET /git/providers",
+    "POST /git/providers",
+    "GET /git/providers/{providerId}/repositories",
+];
+
+/// One operation of the served document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Operation {
+    /// The method, in capitals.
+    pub(crate) method: String,
+    /// The whole path, with parameters as `{name}`.
+    pub(crate) path: String,
+    /// Whether it needs a token.
+    pub(crate) is_protected: bool,
+}
+
+impl Operation {
+    /// Whether it names something that belongs to somebody.
+    pub(crate) fn has_id(&self) -> bool {
+        self.path.contains("id}")
+    }
+}
+
+/// The document a server answers.
+pub(crate) async fn document(server: &Server) -> Value {
+    server.client().get("/openapi.json").await.expect(200).json()
+}
+
+/// The operations of a document, with the path of its server before each.
+pub(crate) fn operations(document: &Value) -> Vec<Operation> {
+    let base = document["servers"][0]["url"].as_str().unwrap_or_default().trim_end_matches('/');
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("a document has paths") {
+        for (method, operation) in item.as_object().expect("a path has operations") {
+            if ["get", "post", "put", "delete", "patch"].contains(&method.as_str()) {
+                let security = operation.get("security").or_else(|| document.get("security"));
+                let is_protected =
+                    security.and_then(Value::as_array).is_some_and(|schemes| !schemes.is_empty());
+                let path =
+                    if path.starts_with(base) { path.clone() } else { format!("{base}{path}") };
+                found.push(Operation { method: method.to_uppercase(), path, is_protected });
+            }
+        }
+    }
+    found
+}
+
+/// Runs what the tests of the nouns run, and compares what was asked for with the document.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_of_the_document_is_exercised() {
+    let server = &Server::start_on(Database::Sqlite);
+    accounts::health_is_public_and_exact(server).await;
+    accounts::a_registered_user_logs_in_and_sees_the_profile(server).await;
+    accounts::a_profile_changes_in_what_is_sent_only(server).await;
+    projects::a_project_is_created_viewed_changed_and_deleted(server).await;
+    projects::a_deleted_project_takes_its_services_along(server).await;
+    services::a_service_changes_in_what_is_sent_only(server).await;
+    services::a_service_is_deleted(server).await;
+    audit::every_change_leaves_an_entry(server).await;
+
+    let document = document(server).await;
+    let entries = ledger::entries();
+    for operation in operations(&document) {
+        let exercised = entries.iter().any(|entry| {
+            entry.method == operation.method
+                && (200..300).contains(&entry.status)
+                && ledger::fits(&operation.path, &entry.path)
+        });
+        assert!(exercised, "no test succeeds with {operation:?}");
+    }
+    for entry in entries.iter().filter(|entry| entry.path.starts_with("/api/")) {
+        let documented = operations(&document).iter().any(|operation| {
+            entry.method == operation.method && ledger::fits(&operation.path, &entry.path)
+        });
+        assert!(documented, "{entry:?} was answered and is not in the document");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_has_a_page_to_read_it_with() {
+    let server = Server::start();
+    let page = server.client().get("/reference").await.expect(200);
+    assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
+    let text = page.text();
+    for outside in ["src=\"http", "href=\"http", "//cdn", "@import url(http"] {
+        assert!(!text.contains(outside), "the page fetches something from outside: {outside}");
+    }
+}
+
+/// The contract is kept beside the checkout. Where it is not, the document stands for itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_agrees_with_the_contract() {
+    let Ok(text) = fs::read_to_string(checkout().join("../shared/contracts/containr-openapi.yaml"))
+    else {
+        return;
+    };
+    let contract: Value = serde_yaml_ng::from_str(&text).expect("the contract is YAML");
+    let server = Server::start();
+    let served = document(&server).await;
+    let (ours, theirs) = (Surface::of(&served), Surface::of(&contract));
+
+    let missing: Vec<&String> = theirs
+        .operations
+        .keys()
+        .filter(|operation| !ours.operations.contains_key(*operation))
+        .collect();
+    let exceptions: BTreeSet<&str> = NOT_YET_SERVED.into_iter().collect();
+    for operation in &missing {
+        assert!(exceptions.contains(operation.as_str()), "{operation} is not served");
+    }
+    for exception in exceptions {
+        assert!(
+            missing.iter().any(|operation| *operation == exception),
+            "{exception} is served, or no operation"
+        );
+    }
+    for (operation, parameters) in &ours.operations {
+        let expected = theirs.operations.get(operation);
+        let expected = expected.unwrap_or_else(|| panic!("the contract has no {operation}"));
+        assert_eq!(parameters, expected, "parameters of {operation}");
+    }
+    for (name, properties) in &ours.schemas {
+        let expected = theirs.schemas.get(name);
+        let expected = expected.unwrap_or_else(|| panic!("the contract has no schema {name}"));
+        assert_eq!(properties, expected, "properties of {name}");
+    }
+}
+
+/// What two documents are compared by.
+struct Surface {
+    /// `METHOD /path` and the names and places of its parameters.
+    operations: BTreeMap<String, BTreeSet<String>>,
+    /// Each schema's properties, each with its type and enumeration.
+    schemas: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Surface {
+    fn of(document: &Value) -> Self {
+        let mut operations = BTreeMap::new();
+        for (path, item) in document["paths"].as_object().expect("a document has paths") {
+            let path = path.strip_prefix("/api/v1").unwrap_or(path);
+            for (method, operation) in item.as_object().expect("a path has operations") {
+                if operation.get("responses").is_some() {
+                    let name = format!("{} {path}", method.to_uppercase());
+                    operations.insert(name, parameters(document, operation));
+                }
+            }
+        }
+        let schemas = document["components"]["schemas"].as_object().expect("it has schemas");
+        let schemas = schemas.iter().map(|(name, schema)| (name.clone(), properties(schema)));
+        Self { operations, schemas: schemas.collect() }
+    }
+}
+
+/// Path and query parameters. Headers are HTTP's own, and the contract leaves them open.
+fn parameters(document: &Value, operation: &Value) -> BTreeSet<String> {
+    let empty = Vec::new();
+    let listed = operation["parameters"].as_array().unwrap_or(&empty);
+    let resolved = listed.iter().map(|parameter| match parameter["$ref"].as_str() {
+        Some(reference) => {
+            document.pointer(reference.trim_start_matches('#')).expect("it resolves")
+        }
+        None => parameter,
+    });
+    resolved
+        .filter(|parameter| parameter["in"] != "header")
+        .map(|parameter| {
+            format!("{} {} {}", parameter["in"], parameter["name"], parameter["schema"]["type"])
+        })
+        .collect()
+}
+
+fn properties(schema: &Value) -> BTreeMap<String, String> {
+    let Some(properties) = schema["properties"].as_object() else { return BTreeMap::new() };
+    let shape = |property: &Value| {
+        let items = &property["items"];
+        format!("{} {} {} {}", property["type"], property["enum"], property["$ref"], items)
+    };
+    properties.iter().map(|(name, property)| (name.clone(), shape(property))).collect()
+}
