@@ -11,20 +11,20 @@
 //!
 //! | domain functions | reads | writes | appends |
 //! |---|---|---|---|
-//! | `users::register` | | `user_account`, `organization`, `membership`, `event_chain` | `event` |
+//! | `users::register` | | `user_account`, `event_chain` | `organization`, `membership`, `event` |
 //! | `users::login` | `user_account`, `organization` | `event_chain` | `event` |
 //! | `users::view_profile` | `user_account`, `organization` | | |
 //! | `users::update_profile` | `organization` | `user_account`, `event_chain` | `event` |
 //! | `projects::list`, `view` | `membership`, `user_account`, `environment`, `service`, `project` | | |
-//! | `projects::create` | `user_account`, `organization` | `project`, `environment`, `event_chain` | `event` |
+//! | `projects::create` | `user_account`, `organization` | `project`, `event_chain` | `environment`, `event` |
 //! | `projects::update`, `delete` | `membership`, `user_account`, `environment`, `service` | `project`, `event_chain` | `event` |
 //! | `services::list`, `view` | `membership`, `user_account`, `environment`, `project`, `service` | | |
 //! | `services::create`, `update`, `delete` | `membership`, `user_account`, `environment`, `project` | `service`, `event_chain` | `event` |
 //! | `events::list`, `list_for_resource` | `event` | | |
 //!
 //! Deleting a project cascades to `environment` and `service`, which SQLite's authorizer sees as
-//! deletions too; the host allows what follows from a granted deletion. `registered` rows need no
-//! right to update: a register may be granted `append` on `organization` and `membership`.
+//! deletions too; the host allows what follows from a granted deletion. The tests run each group
+//! with exactly these grants.
 
 mod environments;
 mod errors;
