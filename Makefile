@@ -44,7 +44,7 @@ format: ## is the code formatted? (`cargo fmt` formats it)
 .PHONY: lint
 lint: ## clippy over everything, warnings denied
 	@cargo clippy --workspace --all-targets -- -D warnings
-	@shellcheck .ci/run tools/*
+	@shellcheck .ci/run tools/* tests/schemathesis/run
 
 # rustdoc's own warnings; those of rustc are clippy's part, so that nothing is compiled twice.
 .PHONY: documentation
@@ -60,7 +60,7 @@ fixtures: ## build the components the tests load
 	@tools/build-components --fixtures
 
 .PHONY: tests
-tests: host ## unit and end-to-end tests, and the examples in the documentation
+tests: ## unit and end-to-end tests, and the examples in the documentation
 	@cargo nextest run --workspace
 	@cargo test --workspace --doc --quiet
 
