@@ -31,6 +31,7 @@ mod errors;
 mod events;
 pub mod executor;
 mod organizations;
+pub mod platform;
 mod projects;
 mod rows;
 mod services;
