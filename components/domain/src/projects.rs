@@ -287,3 +287,6 @@ fn entry(
         changes,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -387,3 +387,6 @@ fn audited(service: &Service) -> Vec<(&'static str, String)> {
     fields.extend(service.resources.audited());
     fields
 }
+
+#[cfg(test)]
+mod tests;

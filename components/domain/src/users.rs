@@ -370,3 +370,6 @@ fn entry(
         changes,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,3 +163,102 @@ impl Encoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::events::{Action, Change, Resource};
+    use crate::ids::{EventId, OrganizationId, UserId};
+    use crate::testing::World;
+    use crate::time::Timestamp;
+
+    /// The links that three accounts' worth of work leaves behind.
+    fn chain() -> Vec<Event> {
+        let world = World::default();
+        let ada = world.register("ada@example.com");
+        let ctx = world.as_user(ada.id);
+        for name in ["first", "second"] {
+            let new_project =
+                crate::projects::NewProject { name: name.to_owned(), ..Default::default() };
+            crate::testing::block_on(crate::projects::create(&ctx, new_project)).unwrap();
+        }
+        world.store.events()
+    }
+
+    #[test]
+    fn untouched_chain_is_whole_and_names_its_head() {
+        let events = chain();
+        let head = verify_chain(ChainHead::EMPTY, &events).unwrap();
+        assert_eq!(head, ChainHead { sequence: 3, hash: events[2].hash });
+        // In two pieces, the second after the first.
+        let middle = verify_chain(ChainHead::EMPTY, &events[..1]).unwrap();
+        assert_eq!(verify_chain(middle, &events[1..]), Ok(head));
+        assert_eq!(verify_chain(ChainHead::EMPTY, &[]), Ok(ChainHead::EMPTY));
+    }
+
+    #[test]
+    fn every_changed_field_breaks_the_chain() {
+        let check = |what: &str, change: fn(&mut Event)| {
+            let mut events = chain();
+            change(&mut events[1]);
+            let broken = verify_chain(ChainHead::EMPTY, &events);
+            assert_eq!(broken, Err(BrokenLink::Changed { sequence: 2 }), "{what}");
+        };
+        check("id", |event| event.id = EventId::from_u128(99));
+        check("actor", |event| event.actor_id = UserId::from_u128(99));
+        check("email", |event| event.actor_email.push('x'));
+        check("resource", |event| event.resource = Resource::Service);
+        check("resource id", |event| event.resource_id.push('x'));
+        check("action", |event| event.action = Action::Delete);
+        check("no changes", |event| event.changes.clear());
+        check("before", |event| event.changes[0].before = Some(String::new()));
+        check("after", |event| event.changes[0].after = None);
+        check("field", |event| event.changes[0].field.push('x'));
+        check("more changes", |event| {
+            event.changes.push(Change { field: String::new(), before: None, after: None });
+        });
+        check("request", |event| event.request_id.clear());
+        check("client", |event| event.client_address.clear());
+        check("agent", |event| event.user_agent.clear());
+        check("text moved to its neighbour", |event| {
+            let moved = std::mem::take(&mut event.user_agent);
+            event.client_address.push_str(&moved);
+        });
+        check("time", |event| event.created_at = Timestamp::from_seconds(0));
+        check("hash", |event| event.hash = Digest::GENESIS);
+    }
+
+    #[test]
+    fn links_taken_out_put_in_or_moved_break_the_chain() {
+        let check = |what: &str, sequence: i64, change: fn(&mut Vec<Event>)| {
+            let mut events = chain();
+            change(&mut events);
+            let broken = verify_chain(ChainHead::EMPTY, &events);
+            assert_eq!(broken, Err(BrokenLink::Misplaced { sequence }), "{what}");
+        };
+        check("first taken out", 2, |events| drop(events.remove(0)));
+        check("middle taken out", 3, |events| drop(events.remove(1)));
+        check("twice", 2, |events| events.insert(1, events[1].clone()));
+        check("swapped", 3, |events| events.swap(1, 2));
+        check("renumbered", 7, |events| events[1].sequence = 7);
+        check("other organization", 2, |events| {
+            events[1].organization_id = OrganizationId::from_u128(99);
+        });
+        check("forged link with a fitting hash", 3, |events| {
+            events[1].actor_email = "eve@example.com".to_owned();
+            events[1].hash = hash(&events[1]);
+        });
+    }
+
+    #[test]
+    fn digests_are_read_as_they_are_written() {
+        let digest = chain()[0].hash;
+        assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
+        for refused in
+            ["", "00", &"0".repeat(63), &"0".repeat(65), &"G".repeat(64), &"A".repeat(64)]
+        {
+            assert_eq!(Digest::parse(refused), None, "{refused}");
+        }
+    }
+}
