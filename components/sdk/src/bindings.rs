@@ -1,14 +1,6 @@
 //! The generated bindings of `windlass:platform/capabilities`, and nothing else. Only the
 //! interfaces that a component really calls become its imports.
 
-#![expect(
-    unsafe_code,
-    missing_docs,
-    unreachable_pub,
-    clippy::allow_attributes,
-    reason = "generated from wit/"
-)]
-
 spin_sdk::wit_bindgen::generate!({
     path: "../../wit",
     world: "windlass:platform/capabilities",

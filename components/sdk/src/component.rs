@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method as WasiMethod};
 use spin_sdk::wasip3::wit_bindgen::StreamResult;
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
+use windlass_domain::identity::Identity;
 use windlass_domain::{Context, Error};
 use windlass_store::SqlStore;
 
@@ -20,6 +21,8 @@ pub use spin_sdk::wasip3::http::types::{
     ErrorCode as HandlerError, Request as IncomingRequest, Response as OutgoingResponse,
 };
 
+pub use crate::ports::{HostIdentity, NoIdentity};
+
 /// How much of a body is read from the host at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
@@ -29,6 +32,7 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// Only when the host refuses the headers of the answer, which is a fault of the controller.
 pub async fn serve<E>(
     router: &Router<E>,
+    identity: &dyn Identity,
     incoming: IncomingRequest,
 ) -> Result<OutgoingResponse, ErrorCode>
 where
@@ -43,7 +47,7 @@ where
         request = request.with_body(read(incoming).await);
     }
     let executor = ports::WitExecutor;
-    let store = SqlStore(&executor);
+    let store = SqlStore::new(&executor);
     let context = Context {
         caller: ports::caller(),
         // Only what writes leaves an event and is throttled, so that reads are spared the calls.
@@ -52,7 +56,7 @@ where
         ids: &ports::RandomIds,
         store: &store,
     };
-    send(router.dispatch(&request, &context, &ports::HostIdentity).await)
+    send(router.dispatch(&request, &context, identity).await)
 }
 
 fn method(method: WasiMethod) -> Method {

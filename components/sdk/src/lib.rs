@@ -55,11 +55,18 @@ pub use router::{Call, Route, Router};
 pub use spin_sdk;
 
 /// Makes a component of a function that returns a [`Router`], given with the error type of its
-/// surface. The table is built once for each instance, and instances are reused. Natively this
-/// makes nothing.
+/// surface. The table is built once for each instance, and instances are reused. With `, identity`
+/// the handlers get the host's passwords, tokens and limits, and the component needs the grant of
+/// that name. Natively this makes nothing.
 #[macro_export]
 macro_rules! component {
     ($router:path, $error:ty) => {
+        $crate::component!($router, $error, $crate::component::NoIdentity);
+    };
+    ($router:path, $error:ty, identity) => {
+        $crate::component!($router, $error, $crate::component::HostIdentity);
+    };
+    ($router:path, $error:ty, $identity:path) => {
         #[cfg(target_arch = "wasm32")]
         mod component {
             #![expect(unsafe_code, reason = "the exports of a component are raw symbols")]
@@ -76,7 +83,7 @@ macro_rules! component {
                 async fn handle(
                     request: IncomingRequest,
                 ) -> Result<OutgoingResponse, HandlerError> {
-                    $crate::component::serve(&ROUTER, request).await
+                    $crate::component::serve(&ROUTER, &$identity, request).await
                 }
             }
         }

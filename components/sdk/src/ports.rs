@@ -60,8 +60,8 @@ impl Ids for RandomIds {
     }
 }
 
-/// The host's keys.
-pub(crate) struct HostIdentity;
+/// The host's keys. A component that uses it needs the grant `identity`.
+pub struct HostIdentity;
 
 impl Identity for HostIdentity {
     fn hash_password<'a>(&'a self, password: &'a str) -> PortFuture<'a, Result<String>> {
@@ -107,6 +107,48 @@ impl Identity for HostIdentity {
     ) -> PortFuture<'a, std::result::Result<(), u32>> {
         let admitted = throttle::admit(bucket, key, burst, period_seconds);
         Box::pin(async move { admitted })
+    }
+}
+
+/// Stands in where a controller handles no passwords: it does not import the host's functions,
+/// so that it needs no grant for them.
+pub struct NoIdentity;
+
+impl NoIdentity {
+    fn missing<T>(&self) -> PortFuture<'_, Result<T>> {
+        Box::pin(async { Err(Error::internal_fault("the component was made without `identity`")) })
+    }
+}
+
+impl Identity for NoIdentity {
+    fn hash_password<'a>(&'a self, _password: &'a str) -> PortFuture<'a, Result<String>> {
+        self.missing()
+    }
+
+    fn verify_password<'a>(
+        &'a self,
+        _password: &'a str,
+        _hash: Option<&'a str>,
+    ) -> PortFuture<'a, Result<bool>> {
+        self.missing()
+    }
+
+    fn issue_token<'a>(
+        &'a self,
+        _subject: UserId,
+        _lifetime_seconds: u64,
+    ) -> PortFuture<'a, Result<IssuedToken>> {
+        self.missing()
+    }
+
+    fn admit<'a>(
+        &'a self,
+        _bucket: &'a str,
+        _key: &'a str,
+        _burst: u32,
+        period_seconds: u32,
+    ) -> PortFuture<'a, std::result::Result<(), u32>> {
+        Box::pin(async move { Err(period_seconds) })
     }
 }
 

@@ -52,14 +52,12 @@ pub struct Route {
 /// path. Routes are for authenticated callers unless they are added with [`Router::open`]: a
 /// caller without credentials is told so before anything else about the request is looked at.
 pub struct Router<E> {
-    table: matchit::Router<usize>,
     paths: Vec<PathEntry>,
     error: PhantomData<fn() -> E>,
 }
 
 struct PathEntry {
     path: &'static str,
-    allow: String,
     handlers: Vec<Entry>,
 }
 
@@ -103,7 +101,7 @@ where
 {
     /// An empty table.
     pub fn new() -> Self {
-        Self { table: matchit::Router::new(), paths: Vec::new(), error: PhantomData }
+        Self { paths: Vec::new(), error: PhantomData }
     }
 
     /// Adds a route for `GET` and `HEAD`.
@@ -155,19 +153,12 @@ where
     where
         F: AsyncFn(Call<'_>) -> Result<Response, E> + Send + Sync + 'static,
     {
-        let index = self.paths.iter().position(|entry| entry.path == path).unwrap_or_else(|| {
-            let index = self.paths.len();
-            self.paths.push(PathEntry { path, allow: String::new(), handlers: Vec::new() });
-            self.table.insert(path, index).expect("paths of a route table do not contradict");
-            index
-        });
-        let entry = &mut self.paths[index];
-        entry.handlers.push(Entry {
-            method,
-            open,
-            handler: Box::new(HandlerOf(handler, PhantomData::<fn() -> E>)),
-        });
-        entry.allow = allow(&entry.handlers);
+        let entry =
+            Entry { method, open, handler: Box::new(HandlerOf(handler, PhantomData::<fn() -> E>)) };
+        match self.paths.iter_mut().find(|known| known.path == path) {
+            Some(known) => known.handlers.push(entry),
+            None => self.paths.push(PathEntry { path, handlers: vec![entry] }),
+        }
         self
     }
 
@@ -204,27 +195,54 @@ where
     /// The handler and the decoded parameters, or the answer that needs none.
     fn find<'a>(&'a self, request: &'a Request) -> Result<(&'a Entry, Parameters<'a>), Response> {
         let unknown = || E::from(Refusal::UnknownPath).into();
-        let found = self.table.at(request.path()).map_err(|_| unknown())?;
-        let parameters = found
-            .params
+        let path = self
+            .paths
             .iter()
-            .map(|(name, value)| Some((name, decode(value, false)?)))
-            .collect::<Option<Vec<_>>>()
+            .filter(|known| fits(known.path, request.path()))
+            .min_by_key(|known| known.path.matches('{').count())
             .ok_or_else(unknown)?;
-        let path = &self.paths[*found.value];
         let wanted = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         match path.handlers.iter().find(|entry| entry.method == wanted) {
-            Some(entry) => Ok((entry, parameters)),
+            Some(entry) => {
+                let parameters = parameters(path.path, request.path()).ok_or_else(unknown)?;
+                Ok((entry, parameters))
+            }
             None if request.method() == Method::OPTIONS => {
-                Err(Response::empty(StatusCode::NO_CONTENT).with_header("allow", &path.allow))
+                let allow = allow(&path.handlers);
+                Err(Response::empty(StatusCode::NO_CONTENT).with_header("allow", allow))
             }
             None => {
-                let allow = path.allow.clone();
-                let answer: Response = E::from(Refusal::MethodNotAllowed { allow }).into();
-                Err(answer.with_header("allow", &path.allow))
+                let allow = allow(&path.handlers);
+                let refusal = Refusal::MethodNotAllowed { allow: allow.clone() };
+                let answer: Response = E::from(refusal).into();
+                Err(answer.with_header("allow", allow))
             }
         }
     }
+}
+
+/// Whether a path has the segments of a route. A parameter fits every segment but an empty one.
+/// A controller has a few routes, and going through them costs less than building a tree in every
+/// fresh instance.
+fn fits(route: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    route.split('/').all(|expected| match segments.next() {
+        Some(segment) if expected.starts_with('{') => !segment.is_empty(),
+        Some(segment) => segment == expected,
+        None => false,
+    }) && segments.next().is_none()
+}
+
+/// The parameters of a path that fits the route; `None` when one of them cannot be decoded.
+fn parameters<'a>(route: &'a str, path: &str) -> Option<Parameters<'a>> {
+    let mut parameters = Vec::new();
+    for (expected, segment) in route.split('/').zip(path.split('/')) {
+        let name = expected.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        if let Some(name) = name {
+            parameters.push((name, decode(segment, false)?));
+        }
+    }
+    Some(parameters)
 }
 
 fn allow(handlers: &[Entry]) -> String {
@@ -238,4 +256,32 @@ fn allow(handlers: &[Entry]) -> String {
     }
     allow.push_str("OPTIONS");
     allow
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_fit_segment_by_segment() {
+        let check = |route: &str, path: &str, expected: Option<&[(&str, &str)]>| {
+            let found = fits(route, path).then(|| parameters(route, path)).flatten();
+            let found: Option<Vec<_>> = found.as_ref().map(|parameters| {
+                parameters.iter().map(|(name, value)| (*name, value.as_str())).collect()
+            });
+            assert_eq!(found.as_deref(), expected, "{route} {path}");
+        };
+        check("/a/b", "/a/b", Some(&[]));
+        check("/a/b", "/a", None);
+        check("/a/b", "/a/b/", None);
+        check("/a/b", "/a/c", None);
+        check("/a/b", "/a/%62", None);
+        check("/a/{id}", "/a/x", Some(&[("id", "x")]));
+        check("/a/{id}", "/a/", None);
+        check("/a/{id}", "/a/x/y", None);
+        check("/a/{id}", "/a/x%2Fy+z", Some(&[("id", "x/y+z")]));
+        check("/a/{id}", "/a/%ff", None);
+        check("/a/{id}", "/a/%00", None);
+        check("/a/{one}/b/{two}", "/a/1/b/2", Some(&[("one", "1"), ("two", "2")]));
+    }
 }

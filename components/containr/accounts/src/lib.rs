@@ -5,4 +5,4 @@ mod health;
 mod profile;
 pub mod routes;
 
-windlass_sdk::component!(crate::routes::router, containr_common::Error);
+windlass_sdk::component!(crate::routes::router, containr_common::Error, identity);

@@ -1,12 +1,12 @@
 //! From what went wrong to a status and the body `{error, code, details}`. Which rule was broken
 //! is the domain's to say; here it only gets its words and its number.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 use windlass_domain as domain;
-use windlass_domain::Conflict;
+use windlass_domain::{Conflict, Kind};
 use windlass_sdk::{Refusal, Response, StatusCode};
 
 /// What handlers return.
@@ -47,12 +47,37 @@ impl From<Error> for Response {
 
 #[derive(Serialize)]
 struct Body<'a> {
-    error: String,
+    error: &'a str,
     code: &'a str,
-    details: Map<String, Value>,
+    details: Details<'a>,
 }
 
-fn answer(status: StatusCode, code: &str, error: String, details: Map<String, Value>) -> Response {
+/// What else is known. Always an object; what is `None` is left out.
+#[derive(Serialize, Default)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<BTreeMap<&'a str, &'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
+}
+
+impl<'a> Details<'a> {
+    fn of_resource(kind: Kind) -> Self {
+        Self { resource: Some(kind.as_str()), ..Self::default() }
+    }
+
+    fn of_field(field: &'a str, reason: &'a str) -> Self {
+        Self { field: Some(field), reason: Some(reason), ..Self::default() }
+    }
+}
+
+fn answer(status: StatusCode, code: &str, error: &str, details: Details<'_>) -> Response {
     Response::json(status, &Body { error, code, details })
 }
 
@@ -66,11 +91,10 @@ fn refused(refusal: &Refusal) -> Response {
         | Refusal::InvalidField { .. }
         | Refusal::InvalidHeader { .. } => "INVALID_INPUT",
     };
-    let details = match refusal.culprit() {
-        Some((field, reason)) => details([("field", field.into()), ("reason", reason.into())]),
-        None => Map::new(),
-    };
-    answer(refusal.status(), code, refusal.to_string(), details)
+    let details = refusal
+        .culprit()
+        .map_or_else(Details::default, |(field, reason)| Details::of_field(field, reason));
+    answer(refusal.status(), code, &refusal.to_string(), details)
 }
 
 fn failed(error: &domain::Error) -> Response {
@@ -80,16 +104,18 @@ fn failed(error: &domain::Error) -> Response {
         let _ = writeln!(std::io::stderr(), "{error}: {internal}");
     }
     let message = error.to_string();
+    let answer = |status, code, details| answer(status, code, &message, details);
     match error {
         domain::Error::NotFound { kind, .. } => {
-            let details = details([("resource", kind.as_str().into())]);
-            answer(StatusCode::NOT_FOUND, "NOT_FOUND", message, details)
+            answer(StatusCode::NOT_FOUND, "NOT_FOUND", Details::of_resource(*kind))
         }
         domain::Error::AlreadyExists { kind, field } => {
-            let details = details([("resource", kind.as_str().into()), ("field", (*field).into())]);
-            answer(StatusCode::CONFLICT, "ALREADY_EXISTS", message, details)
+            let details = Details { field: Some(field), ..Details::of_resource(*kind) };
+            answer(StatusCode::CONFLICT, "ALREADY_EXISTS", details)
         }
-        domain::Error::Invalid(violations) => invalid(violations),
+        domain::Error::Invalid(violations) => {
+            answer(StatusCode::BAD_REQUEST, "INVALID_INPUT", violated(violations))
+        }
         domain::Error::Conflict { kind, cause } => {
             let (status, code) = match cause {
                 Conflict::PreconditionFailed => {
@@ -97,65 +123,53 @@ fn failed(error: &domain::Error) -> Response {
                 }
                 Conflict::StaleRevision | Conflict::State(_) => (StatusCode::CONFLICT, "CONFLICT"),
             };
-            answer(status, code, message, details([("resource", kind.as_str().into())]))
+            answer(status, code, Details::of_resource(*kind))
         }
         domain::Error::Unauthenticated(_) => {
-            answer(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message, Map::new())
+            answer(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", Details::default())
                 .with_header("www-authenticate", "Bearer")
         }
         domain::Error::Forbidden(_) => {
-            answer(StatusCode::FORBIDDEN, "FORBIDDEN", message, Map::new())
+            answer(StatusCode::FORBIDDEN, "FORBIDDEN", Details::default())
         }
         domain::Error::QuotaExceeded { retry_after_seconds: Some(seconds), .. } => {
-            let details = details([("retry_after_seconds", (*seconds).into())]);
-            answer(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED", message, details)
+            let details = Details { retry_after_seconds: Some(*seconds), ..Details::default() };
+            answer(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED", details)
                 .with_header("retry-after", seconds.to_string())
         }
         // Waiting does not help against a full quota, so none is suggested.
         domain::Error::QuotaExceeded { retry_after_seconds: None, .. } => {
-            answer(StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED", message, Map::new())
+            answer(StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED", Details::default())
         }
         domain::Error::Unavailable { .. } => {
-            answer(StatusCode::SERVICE_UNAVAILABLE, "DEPENDENCY_UNAVAILABLE", message, Map::new())
+            answer(StatusCode::SERVICE_UNAVAILABLE, "DEPENDENCY_UNAVAILABLE", Details::default())
                 .with_header("retry-after", RETRY_AFTER_SECONDS.to_string())
         }
         domain::Error::Internal { .. } => {
-            answer(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", message, Map::new())
+            answer(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", Details::default())
         }
     }
 }
 
 /// One violation is `{field, reason}`, several are `{fields: {<field>: <reason>}}`.
-fn invalid(violations: &[domain::Violation]) -> Response {
-    let mut message = String::new();
-    let mut fields = Map::new();
-    for violation in violations {
-        if !message.is_empty() {
-            message.push_str("; ");
-        }
-        message.push_str(&format!("{} {}", violation.field, violation.reason));
-        // The first thing that is wrong with a field is the one to mend first.
-        fields.entry(violation.field.clone()).or_insert_with(|| violation.reason.clone().into());
+fn violated(violations: &[domain::Violation]) -> Details<'_> {
+    if let [only] = violations {
+        return Details::of_field(&only.field, &only.reason);
     }
-    let details = match violations {
-        [only] => {
-            details([("field", only.field.clone().into()), ("reason", only.reason.clone().into())])
-        }
-        _ => details([("fields", fields.into())]),
-    };
-    answer(StatusCode::BAD_REQUEST, "INVALID_INPUT", message, details)
-}
-
-fn details<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
-    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let mut fields = BTreeMap::new();
+    for violation in violations {
+        // The first thing that is wrong with a field is the one to mend first.
+        fields.entry(&*violation.field).or_insert(&*violation.reason);
+    }
+    Details { fields: Some(fields), ..Details::default() }
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use serde_json::json;
-    use windlass_domain::{Error as DomainError, Kind, Violation};
+    use serde_json::{Value, json};
+    use windlass_domain::{Error as DomainError, Violation};
 
     use super::*;
 
