@@ -99,10 +99,10 @@ impl MemoryStore {
         lock(&self.state).events.clone()
     }
 
-    fn read<T: Send>(&self, read: impl FnOnce(&State) -> T) -> PortFuture<'static, Result<T>>
-    where
-        T: 'static,
-    {
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&State) -> T,
+    ) -> PortFuture<'static, Result<T>> {
         let answer = self.reachable().map(|()| read(&lock(&self.state)));
         Box::pin(async move { answer })
     }
