@@ -133,6 +133,12 @@ impl Database {
         Ok(Session { backend, meter: Arc::new(Meter::new(component.as_str())), mark })
     }
 
+    /// Whether the database is a file of this process alone, rather than a server that several
+    /// hosts may share.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.backend, Backend::Sqlite(_))
+    }
+
     pub(crate) fn sqlite(&self) -> Option<&SqliteDatabase> {
         match &self.backend {
             Backend::Sqlite(database) => Some(database),

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 use sqlx::error::BoxDynError;
-use sqlx::migrate::{Migrate, Migration, MigrationSource, MigrationType, Migrator};
+use sqlx::migrate::{
+    AppliedMigration, Migrate, Migration, MigrationSource, MigrationType, Migrator,
+};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
@@ -50,6 +52,26 @@ impl Database {
     /// When an applied migration was edited, when the database is newer than this binary, or
     /// when a migration fails; nothing of that one remains.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<Vec<String>, SetupError> {
+        let applied = self.work(migrations, true).await?;
+        if let Some(database) = self.postgres() {
+            database.close_to_public().await?;
+        }
+        Ok(applied)
+    }
+
+    /// The names of what [`Database::migrate`] would apply. Nothing is applied.
+    ///
+    /// # Errors
+    /// As [`Database::migrate`].
+    pub async fn pending(&self, migrations: &Migrations) -> Result<Vec<String>, SetupError> {
+        self.work(migrations, false).await
+    }
+
+    async fn work(
+        &self,
+        migrations: &Migrations,
+        applies: bool,
+    ) -> Result<Vec<String>, SetupError> {
         if let Some(database) = self.sqlite() {
             let migrator = migrator(migrations, Dialect::Sqlite).await?;
             let mut connection = SqliteConnectOptions::new()
@@ -60,18 +82,21 @@ impl Database {
                 .connect()
                 .await
                 .map_err(|error| SetupError::new(format!("no connection to SQLite: {error}")))?;
-            let applied = apply(&mut connection, &migrator).await?;
+            let applied = work(&mut connection, &migrator, applies).await?;
             connection.close().await.map_err(|error| SetupError::new(error.to_string()))?;
             return Ok(applied);
         }
         let Some(database) = self.postgres() else { return Ok(Vec::new()) };
         let migrator = migrator(migrations, Dialect::Postgres).await?;
         let mut connection = database.connect().await?;
-        let applied = apply(&mut connection, &migrator).await?;
+        let applied = work(&mut connection, &migrator, applies).await?;
         connection.close().await.map_err(|error| SetupError::new(error.to_string()))?;
-        database.close_to_public().await?;
         Ok(applied)
     }
+}
+
+fn named(migration: &Migration) -> String {
+    format!("{:04} {}", migration.version, migration.description)
 }
 
 async fn migrator(migrations: &Migrations, dialect: Dialect) -> Result<Migrator, SetupError> {
@@ -79,16 +104,35 @@ async fn migrator(migrations: &Migrations, dialect: Dialect) -> Result<Migrator,
     Migrator::new(source).await.map_err(|error| SetupError::new(error.to_string()))
 }
 
-async fn apply<C: Migrate>(
+/// Compares what is applied with what there is and, if told to, applies the difference.
+async fn work<C: Migrate>(
     connection: &mut C,
     migrator: &Migrator,
+    applies: bool,
 ) -> Result<Vec<String>, SetupError> {
     let failed =
         |error| SetupError::new(format!("the migrations of the database cannot be read: {error}"));
     connection.ensure_migrations_table(TABLE).await.map_err(failed)?;
     let applied = connection.list_applied_migrations(TABLE).await.map_err(failed)?;
+    check(&applied, migrator)?;
+    let pending: Vec<String> = migrator
+        .iter()
+        .filter(|migration| applied.iter().all(|done| done.version != migration.version))
+        .map(named)
+        .collect();
+    if applies {
+        migrator
+            .run_direct(None, connection, false)
+            .await
+            .map_err(|error| SetupError::new(format!("a migration failed: {error}")))?;
+    }
+    Ok(pending)
+}
+
+/// Refuses a database that was not made by these migrations.
+fn check(applied: &[AppliedMigration], migrator: &Migrator) -> Result<(), SetupError> {
     let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
-    for done in &applied {
+    for done in applied {
         let version = done.version;
         match migrator.iter().find(|migration| migration.version == version) {
             Some(migration) if migration.checksum == done.checksum => {}
@@ -112,16 +156,7 @@ async fn apply<C: Migrate>(
             }
         }
     }
-    let pending: Vec<String> = migrator
-        .iter()
-        .filter(|migration| applied.iter().all(|done| done.version != migration.version))
-        .map(|migration| format!("{:04} {}", migration.version, migration.description))
-        .collect();
-    migrator
-        .run_direct(None, connection, false)
-        .await
-        .map_err(|error| SetupError::new(format!("a migration failed: {error}")))?;
-    Ok(pending)
+    Ok(())
 }
 
 /// The files as one database sees them.

@@ -43,7 +43,9 @@ async fn new_migrations_are_applied_once(fixture: Fixture) {
         ("0002_two_words.sqlite.sql", "CREATE TABLE two (only_sqlite BIGINT)"),
         ("0002_two_words.postgres.sql", "CREATE TABLE two (only_postgres BIGINT)"),
     ]);
+    assert_eq!(database.pending(&both).await.unwrap(), ["0002 two words"]);
     assert_eq!(database.migrate(&both).await.unwrap(), ["0002 two words"]);
+    assert!(database.pending(&both).await.unwrap().is_empty());
     assert!(database.migrate(&both).await.unwrap().is_empty());
     let column = if url.starts_with("sqlite") { "only_sqlite" } else { "only_postgres" };
     database.host().query(&format!("SELECT {column} FROM two"), vec![]).await.unwrap();
