@@ -86,9 +86,7 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match self.get_mut() {
-            Self::Whole(body) => {
-                Pin::new(body).poll_frame(cx).map_err(|never| match never {})
-            }
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Streamed(body) => body.poll_chunk(cx),
         }
     }
@@ -138,8 +136,7 @@ pub(crate) async fn exchange(
 ) -> wasmtime::Result<()> {
     let (sender, receiver) = guest_oneshot::channel();
     let Running { store, proxy, .. } = running;
-    let prepared =
-        Prepared::new(store.as_context_mut(), proxy, request, HostState::http, sender)?;
+    let prepared = Prepared::new(store.as_context_mut(), proxy, request, HostState::http, sender)?;
     let mut reply = Some(reply);
     let outcome = store
         .run_concurrent(async |accessor| {

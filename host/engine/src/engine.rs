@@ -10,7 +10,9 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{p2, p3};
 
@@ -75,7 +77,8 @@ impl Engine {
         let mut interfaces = BTreeMap::new();
         for capability in &capabilities {
             capability.link(&mut linker).map_err(engine_error)?;
-            interfaces.extend(capability.interfaces().iter().map(|known| (known.interface, *known)));
+            interfaces
+                .extend(capability.interfaces().iter().map(|known| (known.interface, *known)));
         }
         Ok(Self { wasmtime, linker, capabilities: capabilities.into(), interfaces })
     }
@@ -99,8 +102,8 @@ impl Engine {
         let mut admissions = Vec::new();
         for capability in self.capabilities.iter() {
             let admitted = capability.admit(id, manifest).await;
-            let admitted = admitted
-                .map_err(|reason| Refusal::Grant { component: id.clone(), reason })?;
+            let admitted =
+                admitted.map_err(|reason| Refusal::Grant { component: id.clone(), reason })?;
             admissions.extend(admitted);
         }
         Ok(Loaded {
@@ -122,7 +125,10 @@ impl Engine {
             } else {
                 "it does not begin like one"
             };
-            return Err(Refusal::NotAComponent { component: id.clone(), reason: reason.to_owned() });
+            return Err(Refusal::NotAComponent {
+                component: id.clone(),
+                reason: reason.to_owned(),
+            });
         }
         let engine = self.wasmtime.clone();
         let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &wasm));
@@ -131,9 +137,10 @@ impl Engine {
             Ok(Err(error)) => {
                 Err(Refusal::Compile { component: id.clone(), reason: format!("{error:#}") })
             }
-            Err(error) => {
-                Err(Refusal::Compile { component: id.clone(), reason: format!("the compiler gave up: {error}") })
-            }
+            Err(error) => Err(Refusal::Compile {
+                component: id.clone(),
+                reason: format!("the compiler gave up: {error}"),
+            }),
         }
     }
 
@@ -229,7 +236,8 @@ fn wasi_import(interface: &str) -> Result<(), String> {
     match name {
         "wasi:http/types" => Ok(()),
         "wasi:http/client" | "wasi:http/outgoing-handler" | "wasi:http/handler" => {
-            Err("controllers have no outbound network; ask the platform's own interfaces".to_owned())
+            Err("controllers have no outbound network; ask the platform's own interfaces"
+                .to_owned())
         }
         _ if name.starts_with("wasi:sockets/") => {
             Err("controllers have no sockets; ask the platform's own interfaces".to_owned())
@@ -275,7 +283,10 @@ fn check_pool(id: &ComponentId, limits: &Limits, component: &Component) -> Resul
         Err(Refusal::ExceedsPool { component: id.clone(), needed, allowed })
     };
     let Some(needs) = component.resources_required() else {
-        return exceeds("memories or tables that cannot be counted".to_owned(), "its own".to_owned());
+        return exceeds(
+            "memories or tables that cannot be counted".to_owned(),
+            "its own".to_owned(),
+        );
     };
     let pages = needs.max_initial_memory_size.unwrap_or(0);
     let allowed_pages = u64::from(limits.memory_mib) * 16;

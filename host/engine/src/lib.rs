@@ -24,7 +24,9 @@ pub use answer::{Answer, AnswerBody, Failure};
 pub use capability::{Admission, Capability, InterfaceGrant};
 pub use controller::Controller;
 pub use engine::{Engine, digest};
-pub use fleet::{Fleet, LedgerFuture, Listed, Proposal, Recorded, ReleaseLedger, Released, Transition};
+pub use fleet::{
+    Fleet, LedgerFuture, Listed, Proposal, Recorded, ReleaseLedger, Released, Transition,
+};
 pub use manifest::{ComponentId, ComponentManifest, Limits, Manifest, StorageGrant};
 pub use refusal::Refusal;
 pub use request::{Authentication, RequestContext};

@@ -316,6 +316,6 @@ mod tests {
         check_refused("component = \"a\"", "component = \"b\"", "[component.b]");
         check_refused("version = 2", "version = 1", "spin_manifest_version");
         check_refused("openapi =", "openapy =", "openapy");
-        check_refused("[component.a]", "[component.A_b]", "A_b");
+        check_refused("[component.a", "[component.A_b", "A_b");
     }
 }

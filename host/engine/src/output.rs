@@ -35,7 +35,11 @@ impl IsTerminal for LogStream {
 
 impl StdoutStream for LogStream {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(LineWriter { component: self.component.clone(), stream: self.stream, line: Vec::new() })
+        Box::new(LineWriter {
+            component: self.component.clone(),
+            stream: self.stream,
+            line: Vec::new(),
+        })
     }
 }
 

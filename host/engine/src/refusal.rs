@@ -7,7 +7,9 @@ use crate::manifest::ComponentId;
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The bytes are no component.
-    #[error("{component} is no WebAssembly component: {reason}; build it for wasm32-wasip2, or make one of a core module with `wasm-tools component new`")]
+    #[error(
+        "{component} is no WebAssembly component: {reason}; build it for wasm32-wasip2, or make one of a core module with `wasm-tools component new`"
+    )]
     NotAComponent {
         /// The name it was offered under.
         component: ComponentId,
@@ -23,7 +25,9 @@ pub enum Refusal {
         reason: String,
     },
     /// An interface of ours is imported without its grant.
-    #[error("{component} imports {interface} ({functions}), which needs the grant {grant:?}; add it to `grants` of {component} in its manifest, or build {component} without it")]
+    #[error(
+        "{component} imports {interface} ({functions}), which needs the grant {grant:?}; add it to `grants` of {component} in its manifest, or build {component} without it"
+    )]
     Ungranted {
         /// The name it was offered under.
         component: ComponentId,
@@ -35,7 +39,9 @@ pub enum Refusal {
         grant: &'static str,
     },
     /// An interface nobody here offers is imported.
-    #[error("{component} imports {interface} ({functions}), which this host does not offer to controllers: {hint}")]
+    #[error(
+        "{component} imports {interface} ({functions}), which this host does not offer to controllers: {hint}"
+    )]
     UnknownImport {
         /// The name it was offered under.
         component: ComponentId,
@@ -47,7 +53,9 @@ pub enum Refusal {
         hint: String,
     },
     /// An interface is imported with other types than we offer.
-    #[error("{component} imports an interface that does not fit this host: {reason}; rebuild it against the WIT of this version")]
+    #[error(
+        "{component} imports an interface that does not fit this host: {reason}; rebuild it against the WIT of this version"
+    )]
     Mismatch {
         /// The name it was offered under.
         component: ComponentId,
@@ -55,7 +63,9 @@ pub enum Refusal {
         reason: String,
     },
     /// The component answers no HTTP.
-    #[error("{component} exports neither wasi:http/handler@0.3 nor wasi:http/incoming-handler@0.2: {reason}")]
+    #[error(
+        "{component} exports neither wasi:http/handler@0.3 nor wasi:http/incoming-handler@0.2: {reason}"
+    )]
     NoHandler {
         /// The name it was offered under.
         component: ComponentId,
@@ -63,7 +73,9 @@ pub enum Refusal {
         reason: String,
     },
     /// The component needs more than an instance may have.
-    #[error("{component} needs {needed} and an instance may have {allowed}; raise `limits` of {component}, or the pool of the host")]
+    #[error(
+        "{component} needs {needed} and an instance may have {allowed}; raise `limits` of {component}, or the pool of the host"
+    )]
     ExceedsPool {
         /// The name it was offered under.
         component: ComponentId,

@@ -55,9 +55,9 @@ fn add_route(
         reason,
     };
     for pattern in patterns(route).map_err(refuse)? {
-        paths.insert(pattern, Arc::clone(slot)).map_err(|error| {
-            refuse(format!("another route is in its way ({error})"))
-        })?;
+        paths
+            .insert(pattern, Arc::clone(slot))
+            .map_err(|error| refuse(format!("another route is in its way ({error})")))?;
     }
     Ok(())
 }

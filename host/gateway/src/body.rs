@@ -34,9 +34,7 @@ impl Gateway {
         let share = self.bodies.try_acquire_many(units).map_err(|_| Problem::TooManyBodies)?;
         let collecting = Limited::new(body, limit).collect();
         match tokio::time::timeout(self.limits.receive_time, collecting).await {
-            Ok(Ok(collected)) => {
-                Ok(Received { bytes: collected.to_bytes(), _share: Some(share) })
-            }
+            Ok(Ok(collected)) => Ok(Received { bytes: collected.to_bytes(), _share: Some(share) }),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => Err(Problem::BodyBroken),
             Err(_) => Err(Problem::BodyTooSlow),

@@ -127,8 +127,7 @@ impl Gateway {
         mut call: Call,
         record: Arc<str>,
     ) -> Result<Answer, Problem> {
-        let fingerprint =
-            idempotency::fingerprint(&call.head.method, &call.head.uri, &call.body);
+        let fingerprint = idempotency::fingerprint(&call.head.method, &call.head.uri, &call.body);
         let claim = self.records.claim(&record, &fingerprint).await.map_err(|error| {
             tracing::error!(request_id = %call.context.id, "idempotency record: {error}");
             Problem::RecordsUnavailable
@@ -144,7 +143,9 @@ impl Gateway {
         let request_id = Arc::clone(&call.context.id);
         let answer = self.call(call).await.map_err(Problem::Component);
         let (answer, kept) = match answer {
-            Ok(answer) if idempotency::is_final(answer.status()) => self.keep(answer, &record).await,
+            Ok(answer) if idempotency::is_final(answer.status()) => {
+                self.keep(answer, &record).await
+            }
             other => (other, self.records.release(&record).await),
         };
         if let Err(error) = kept {
@@ -182,8 +183,7 @@ impl Gateway {
         }
         let safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let again = safe.then(|| (context.clone(), head.clone(), body.clone()));
-        let result =
-            controller.handle(context, Request::from_parts(head, body::whole(body))).await;
+        let result = controller.handle(context, Request::from_parts(head, body::whole(body))).await;
         let failed = match &result {
             Ok(answer) => answer.status().is_server_error(),
             Err(_) => true,

@@ -63,10 +63,7 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The key of a request, if it has one that counts.
-pub(crate) fn key<'a>(
-    method: &Method,
-    headers: &'a HeaderMap,
-) -> Result<Option<&'a str>, Problem> {
+pub(crate) fn key<'a>(method: &Method, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
     if method != Method::POST {
         return Ok(None);
     }

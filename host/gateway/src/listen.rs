@@ -115,7 +115,8 @@ impl Connection {
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let Self { gateway, server, watcher, peer } = self;
         let cors = cors_layer(&gateway.cors);
-        let exchange = tower::service_fn(move |request| Arc::clone(&gateway).exchange(request, peer));
+        let exchange =
+            tower::service_fn(move |request| Arc::clone(&gateway).exchange(request, peer));
         let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
             .and(NotForContentType::const_new("text/event-stream"));
         let service = ServiceBuilder::new()

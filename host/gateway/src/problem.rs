@@ -97,7 +97,8 @@ impl Problem {
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let again = status == StatusCode::SERVICE_UNAVAILABLE || matches!(self, Self::KeyInProgress);
+        let again =
+            status == StatusCode::SERVICE_UNAVAILABLE || matches!(self, Self::KeyInProgress);
         if again {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }

@@ -1,1 +1,29 @@
-fn main(){}
+//! The `windlass` binary: it reads the configuration, wires the host together and serves, or
+//! talks to a host that does.
+
+mod command;
+mod commands;
+mod configuration;
+mod data;
+mod installed;
+mod management;
+mod pages;
+mod printer;
+mod records;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let command = command::Windlass::parse();
+    match command.run() {
+        Ok(code) => code,
+        Err(error) => {
+            printer::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Configuration: flags over `WINDLASS_*` over a TOML file over defaults. A wrong value is an
+//! error that names its key and the fix, before anything listens.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use windlass_gateway::{Cors, GatewayLimits};
+
+use crate::command::Settings;
+
+/// The file that is read when it is there and none is named.
+const DEFAULT_FILE: &str = "windlass.toml";
+
+/// The configuration, checked.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    /// Where the APIs are served.
+    pub(crate) listen: SocketAddr,
+    /// Where the management interface is served.
+    pub(crate) manage: SocketAddr,
+    /// Directory of keys, compiled code and the embedded database.
+    pub(crate) data_dir: PathBuf,
+    /// The database.
+    pub(crate) database: String,
+    /// The map of the running system.
+    pub(crate) manifest: PathBuf,
+    /// What is logged.
+    pub(crate) log: String,
+    /// Whether log lines are JSON.
+    pub(crate) log_json: bool,
+    /// Where traces are sent, if anywhere.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// Certificate chain and key (PEM), if the APIs are served over TLS.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Origins browsers may call from.
+    pub(crate) cors: Cors,
+    /// Proxies that are believed.
+    pub(crate) trusted_proxies: Vec<IpAddr>,
+    /// What clients may ask of the gateway.
+    pub(crate) limits: GatewayLimits,
+    /// How long requests may take to end when the host stops.
+    pub(crate) drain: Duration,
+}
+
+/// The configuration as written. Every key is also a variable: `WINDLASS_` and the key in
+/// capitals.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: String,
+    manage: String,
+    data_dir: PathBuf,
+    database: String,
+    manifest: PathBuf,
+    log: String,
+    log_format: String,
+    otlp_endpoint: String,
+    tls_certificate: String,
+    tls_key: String,
+    cors_origins: Vec<String>,
+    trusted_proxies: Vec<String>,
+    body_limit_kib: u32,
+    connections: u32,
+    receive_seconds: u32,
+    stall_seconds: u32,
+    drain_seconds: u32,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            manage: "127.0.0.1:8081".to_owned(),
+            data_dir: "data".into(),
+            database: "sqlite:windlass.db".to_owned(),
+            manifest: "spin.toml".into(),
+            log: "info".to_owned(),
+            log_format: "text".to_owned(),
+            otlp_endpoint: String::new(),
+            tls_certificate: String::new(),
+            tls_key: String::new(),
+            cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            body_limit_kib: 1_024,
+            connections: 10_000,
+            receive_seconds: 10,
+            stall_seconds: 30,
+            drain_seconds: 30,
+        }
+    }
+}
+
+/// Names of all keys, which are also the variables that are read.
+const KEYS: [&str; 17] = [
+    "listen",
+    "manage",
+    "data_dir",
+    "database",
+    "manifest",
+    "log",
+    "log_format",
+    "otlp_endpoint",
+    "tls_certificate",
+    "tls_key",
+    "cors_origins",
+    "trusted_proxies",
+    "body_limit_kib",
+    "connections",
+    "receive_seconds",
+    "stall_seconds",
+    "drain_seconds",
+];
+
+impl Configuration {
+    /// Reads and checks everything.
+    pub(crate) fn load(settings: &Settings) -> anyhow::Result<Self> {
+        let mut figment = Figment::from(Serialized::defaults(Raw::default()));
+        if let Some(file) = file(settings)? {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment = figment
+            .merge(Env::prefixed("WINDLASS_").only(&KEYS))
+            .merge(Serialized::defaults(settings));
+        let raw: Raw = figment.extract().map_err(|error| explain(&error))?;
+        raw.check()
+    }
+}
+
+/// The configuration file to read, if there is one.
+fn file(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
+    let variable = std::env::var_os("WINDLASS_CONFIG").map(PathBuf::from);
+    match settings.config.clone().or(variable) {
+        Some(file) if !file.is_file() => {
+            bail!("config: there is no file {}; name one that exists", file.display())
+        }
+        Some(file) => Ok(Some(file)),
+        None => Ok(Path::new(DEFAULT_FILE).is_file().then(|| DEFAULT_FILE.into())),
+    }
+}
+
+fn explain(error: &figment::Error) -> anyhow::Error {
+    // An unknown key comes with the list of known ones from serde.
+    let key = error.path.join(".");
+    let place = error.metadata.as_ref().map_or_else(String::new, |metadata| {
+        let source = metadata.source.as_ref().map(|source| format!(" ({source})"));
+        format!(" in {}{}", metadata.name, source.unwrap_or_default())
+    });
+    if key.is_empty() {
+        anyhow!("configuration{place}: {}", error.kind)
+    } else {
+        anyhow!("{key}{place}: {}; see `windlass serve --help` for what it may be", error.kind)
+    }
+}
+
+impl Raw {
+    fn check(self) -> anyhow::Result<Configuration> {
+        let limits = GatewayLimits {
+            body_bytes: within("body_limit_kib", self.body_limit_kib, 1, 1_048_576)? * 1_024,
+            receive_time: seconds("receive_seconds", self.receive_seconds)?,
+            stall_time: seconds("stall_seconds", self.stall_seconds)?,
+            connections: within("connections", self.connections, 1, 1_000_000)?,
+            ..GatewayLimits::default()
+        };
+        let limits =
+            GatewayLimits { bodies_bytes: limits.bodies_bytes.max(limits.body_bytes), ..limits };
+        let tls = self.tls()?;
+        Ok(Configuration {
+            listen: address("listen", &self.listen)?,
+            manage: address("manage", &self.manage)?,
+            data_dir: self.data_dir,
+            database: database(self.database)?,
+            manifest: self.manifest,
+            log_json: match self.log_format.as_str() {
+                "text" => false,
+                "json" => true,
+                other => bail!("log_format is {other:?}; use \"text\" or \"json\""),
+            },
+            log: self.log,
+            otlp_endpoint: url("otlp_endpoint", self.otlp_endpoint)?,
+            tls,
+            cors: Cors { origins: origins(self.cors_origins)? },
+            trusted_proxies: proxies(&self.trusted_proxies)?,
+            limits,
+            drain: seconds("drain_seconds", self.drain_seconds)?,
+        })
+    }
+
+    fn tls(&self) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+        match (self.tls_certificate.as_str(), self.tls_key.as_str()) {
+            ("", "") => Ok(None),
+            (_, "") => bail!("tls_certificate is set and tls_key is not; set both, or neither"),
+            ("", _) => bail!("tls_key is set and tls_certificate is not; set both, or neither"),
+            (certificate, key) => Ok(Some((certificate.into(), key.into()))),
+        }
+    }
+}
+
+fn address(key: &str, text: &str) -> anyhow::Result<SocketAddr> {
+    text.parse().with_context(|| {
+        format!("{key} is {text:?}; use an address and a port, such as 127.0.0.1:8080")
+    })
+}
+
+fn database(text: String) -> anyhow::Result<String> {
+    let known = ["sqlite:", "postgres://", "postgresql://"];
+    if known.iter().any(|scheme| text.starts_with(scheme)) {
+        return Ok(text);
+    }
+    bail!("database is {text:?}; use sqlite:FILE or postgres://USER@HOST/DATABASE")
+}
+
+fn url(key: &str, text: String) -> anyhow::Result<Option<String>> {
+    match text.as_str() {
+        "" => Ok(None),
+        _ if text.starts_with("http://") || text.starts_with("https://") => Ok(Some(text)),
+        _ => bail!("{key} is {text:?}; use a URL such as http://127.0.0.1:4318"),
+    }
+}
+
+fn origins(texts: Vec<String>) -> anyhow::Result<Vec<String>> {
+    for text in &texts {
+        let scheme = text.split_once("://").map(|(scheme, host)| (scheme, host.contains('/')));
+        let fits = text == "*" || matches!(scheme, Some(("http" | "https", false)));
+        if !fits {
+            bail!("cors_origins has {text:?}; use origins such as https://console.example, or *");
+        }
+    }
+    Ok(texts)
+}
+
+fn proxies(texts: &[String]) -> anyhow::Result<Vec<IpAddr>> {
+    let parse = |text: &String| {
+        text.parse().with_context(|| format!("trusted_proxies has {text:?}; use IP addresses"))
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn within(key: &str, value: u32, least: u32, most: u32) -> anyhow::Result<usize> {
+    if (least..=most).contains(&value) {
+        return Ok(value as usize);
+    }
+    bail!("{key} is {value}; use a number from {least} to {most}")
+}
+
+fn seconds(key: &str, value: u32) -> anyhow::Result<Duration> {
+    within(key, value, 1, 3_600).map(|value| Duration::from_secs(value as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Raw), expected: &str) {
+        let mut raw = Raw::default();
+        change(&mut raw);
+        match (raw.check(), expected) {
+            (Ok(_), "") => {}
+            (Ok(_), names) => panic!("was accepted, should name {names}"),
+            (Err(error), "") => panic!("{error:#}"),
+            (Err(error), names) => assert!(error.to_string().contains(names), "{error:#}"),
+        }
+    }
+
+    #[test]
+    fn wrong_values_name_their_key() {
+        check(|_| {}, "");
+        check(|raw| raw.listen = "8080".to_owned(), "listen");
+        check(|raw| raw.database = "mysql://x".to_owned(), "database");
+        check(|raw| raw.log_format = "xml".to_owned(), "log_format");
+        check(|raw| raw.tls_key = "key.pem".to_owned(), "tls_certificate");
+        check(|raw| raw.cors_origins = vec!["console.example".to_owned()], "cors_origins");
+        check(|raw| raw.cors_origins = vec!["https://console.example".to_owned()], "");
+        check(|raw| raw.trusted_proxies = vec!["proxy".to_owned()], "trusted_proxies");
+        check(|raw| raw.drain_seconds = 0, "drain_seconds");
+        check(|raw| raw.otlp_endpoint = "localhost".to_owned(), "otlp_endpoint");
+    }
+
+    #[test]
+    fn every_key_is_a_variable() -> anyhow::Result<()> {
+        let keys = serde_json::to_value(Raw::default())?;
+        let keys: Vec<_> = keys.as_object().context("an object")?.keys().cloned().collect();
+        let mut known = KEYS.map(str::to_owned).to_vec();
+        known.sort();
+        let mut keys = keys;
+        keys.sort();
+        assert_eq!(keys, known);
+        Ok(())
+    }
+}

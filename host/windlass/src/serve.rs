@@ -1,0 +1,210 @@
+//! `windlass serve`: wires the host together and serves until it is told to stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use windlass_engine::{Capability, Engine, Fleet};
+use windlass_gateway::{Authenticator, Gateway, Operations, OperationsCapability};
+use windlass_identity::{Identity, IdentityCapability, SecretsCapability};
+use windlass_storage::{Database, StorageCapability};
+
+use crate::configuration::Configuration;
+use crate::data::{DataDirectory, MANAGEMENT_TOKEN};
+use crate::management::{self, Management};
+use crate::pages::Reference;
+use crate::telemetry::Telemetry;
+use crate::{installed, printer, records};
+
+/// How often idle instances, old idempotency keys and collected metrics are looked after.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often revocations made by other hosts on the same database are read.
+const REVOCATIONS: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT, then lets requests end.
+pub(crate) fn run(configuration: Configuration) -> anyhow::Result<ExitCode> {
+    let telemetry = Telemetry::start(&configuration)?;
+    // More threads than cores: a component that computes is then one of several the system
+    // shares the cores among, and never all of them.
+    let threads = std::thread::available_parallelism().map_or(2, usize::from) + 2;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let served = runtime.block_on(serve(configuration, telemetry.metrics.clone()));
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    telemetry.finish();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(
+    configuration: Configuration,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) -> anyhow::Result<()> {
+    let tls = tls(&configuration)?;
+    let map = installed::Map::read(&configuration.manifest)?;
+    let pages = Arc::new(Reference::load(map.base(), map.openapi())?);
+    let data = DataDirectory::open(&configuration.data_dir)?;
+    let (token, token_is_new) = data.management_token()?;
+    let listener = listen("listen", configuration.listen).await?;
+    let manage = listen("manage", configuration.manage).await?;
+
+    let database = Arc::new(records::open(&configuration, &data).await?);
+    records::migrate(&database).await?;
+    let identity = Arc::new(records::identity(&database, &data).await?);
+    let idempotency = records::Idempotency::start(&database, Arc::clone(&identity)).await?;
+    let operations = Arc::new(Operations::default());
+
+    let fleet = fleet(&data, &database, &identity, &operations, &map).await?;
+    let gateway = Gateway::new(
+        Arc::clone(&fleet),
+        Arc::new(Callers(Arc::clone(&identity))),
+        Arc::clone(&idempotency) as _,
+        pages,
+        configuration.limits.clone(),
+    )
+    .with_cors(configuration.cors.clone())
+    .with_trusted_proxies(configuration.trusted_proxies.clone());
+
+    let stop = CancellationToken::new();
+    let management = management::router(Arc::new(Management {
+        fleet: Arc::clone(&fleet),
+        identity: Arc::clone(&identity),
+        database,
+        metrics: metrics.clone(),
+        token: token.clone(),
+    }));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    announce(&format!("{scheme}://{}", listener.local_addr()?), &manage, &data)?;
+    if token_is_new {
+        printer::line(format!("management token (shown once): {token}"));
+    }
+    tokio::spawn(look_after(Arc::clone(&fleet), idempotency, metrics));
+    tokio::spawn(follow_revocations(identity));
+    tokio::spawn(stop_on_signal(stop.clone())?);
+    let managing = tokio::spawn(
+        axum::serve(manage, management)
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .into_future(),
+    );
+    Arc::new(gateway).serve(listener, tls, stop, configuration.drain).await;
+    // The management listener ends with the APIs; a client that hangs there holds nobody up.
+    managing.abort();
+    tracing::info!("drained; goodbye");
+    Ok(())
+}
+
+/// Puts the engine together with everything components may be granted, and starts what should run.
+async fn fleet(
+    data: &DataDirectory,
+    database: &Arc<Database>,
+    identity: &Arc<Identity>,
+    operations: &Arc<Operations>,
+    map: &installed::Map,
+) -> anyhow::Result<Arc<Fleet>> {
+    let capabilities: Vec<Arc<dyn Capability>> = vec![
+        Arc::new(StorageCapability::new(Arc::clone(database))),
+        Arc::new(IdentityCapability::new(Arc::clone(identity))),
+        Arc::new(SecretsCapability::new(Arc::clone(identity))),
+        Arc::new(OperationsCapability::new(Arc::clone(operations))),
+    ];
+    let engine = Engine::new(&data.cache()?, capabilities)?;
+    let ledger = Arc::new(records::Releases::new(database, map.digests()));
+    let components = installed::resolve(map, &ledger).await?;
+    if components.is_empty() {
+        bail!("the manifest {} has no components", map.file().display());
+    }
+    let fleet = Arc::new(Fleet::new(engine, ledger));
+    fleet.start(components).await?;
+    Ok(fleet)
+}
+
+async fn listen(key: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{key} is {address}, which cannot be listened on; is another host running there?")
+    })
+}
+
+fn announce(api: &str, manage: &TcpListener, data: &DataDirectory) -> anyhow::Result<()> {
+    printer::line(format!("listening on {api}"));
+    printer::line(format!("management on http://{}", manage.local_addr()?));
+    printer::line(format!("data in {}", data.path().display()));
+    printer::line(format!("api reference at {api}/reference"));
+    printer::line(format!("next: curl {api}/api/v1/health, then the quick tour in README.md"));
+    printer::line(format!(
+        "the management token is in {}",
+        data.path().join(MANAGEMENT_TOKEN).display()
+    ));
+    Ok(())
+}
+
+async fn look_after(
+    fleet: Arc<Fleet>,
+    idempotency: Arc<records::Idempotency>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        fleet.release_idle();
+        metrics.run_upkeep();
+        if let Err(error) = idempotency.purge().await {
+            tracing::warn!("old idempotency keys were not removed: {error}");
+        }
+    }
+}
+
+async fn follow_revocations(identity: Arc<Identity>) {
+    let mut ticks = tokio::time::interval(REVOCATIONS);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = identity.refresh().await {
+            tracing::warn!("revocations were not read: {error}");
+        }
+    }
+}
+
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: requests that have begun may end");
+        stop.cancel();
+    })
+}
+
+/// Reads the certificate and its key.
+fn tls(configuration: &Configuration) -> anyhow::Result<Option<TlsAcceptor>> {
+    let Some((certificate, key)) = &configuration.tls else { return Ok(None) };
+    let certificates = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("tls_certificate {} (PEM)", certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .with_context(|| format!("tls_key {} (PEM)", key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .context("tls_certificate and tls_key do not fit each other")?;
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(TlsAcceptor::from(Arc::new(server))))
+}
+
+/// Tells the gateway who calls.
+struct Callers(Arc<Identity>);
+
+impl Authenticator for Callers {
+    fn authenticate(&self, headers: &http::HeaderMap) -> windlass_engine::Authentication {
+        self.0.authenticate(headers)
+    }
+}
