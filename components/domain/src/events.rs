@@ -1,6 +1,6 @@
 //! The audit trail: who did what to what, from where, and what it was before and after.
 //!
-//! [`record`] is called inside the transaction of every change: no row, no change. The rows of an
+//! An event is written inside the transaction of every change: no row, no change. The rows of an
 //! organization form a chain (see [`chain`]). Secrets and the values of variables never enter
 //! it, only names. An event outlives the thing it tells of.
 
