@@ -56,7 +56,7 @@ pub struct Options {
 
 enum Backend {
     Sqlite(Arc<SqliteDatabase>),
-    Postgres(PostgresDatabase),
+    Postgres(Box<PostgresDatabase>),
 }
 
 /// An open database.
@@ -90,7 +90,7 @@ impl Database {
                 Some(secret) => secret,
                 None => random_secret()?,
             };
-            Backend::Postgres(PostgresDatabase::open(url, secret, mark).await?)
+            Backend::Postgres(Box::new(PostgresDatabase::open(url, secret, mark).await?))
         } else {
             return Err(SetupError::new(
                 "the database URL begins with neither sqlite: nor postgres://".to_owned(),

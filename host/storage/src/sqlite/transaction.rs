@@ -14,7 +14,7 @@ use crate::{Error, Rows, Value};
 
 /// What of a transaction there still is.
 enum State {
-    Open(Open),
+    Open(Box<Open>),
     Ended(Error),
 }
 
@@ -27,13 +27,16 @@ struct Open {
 
 impl Open {
     /// Gives the connection back for the next transaction, rolled back if need be.
-    fn release(self) {
-        if !self.connection.is_idle() {
-            let _ = self.connection.run_host("ROLLBACK", &[]);
+    fn release(self: Box<Self>) {
+        let Self { connection, session, _writer } = *self;
+        if !connection.is_idle() {
+            let _ = connection.run_host("ROLLBACK", &[]);
         }
-        // One that cannot even roll back is closed, which rolls back.
-        if self.connection.is_idle() {
-            *lock(&self.session.writer) = Some(self.connection);
+        if connection.is_idle() {
+            *lock(&session.writer) = Some(connection);
+        } else {
+            // Closed, which rolls back, before the next writer may begin.
+            drop(connection);
         }
     }
 }
@@ -62,7 +65,7 @@ impl SqliteTransaction {
             None => announced(|| session.open(true))?,
         };
         connection.run_host("BEGIN IMMEDIATE", &[])?;
-        let open = Open { connection, session: Arc::clone(session), _writer: writer };
+        let open = Box::new(Open { connection, session: Arc::clone(session), _writer: writer });
         let state = Arc::new(Mutex::new(State::Open(open)));
         let watched = Arc::clone(&state);
         let watch = tokio::spawn(async move {

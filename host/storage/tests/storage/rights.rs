@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use windlass_engine::StorageGrant;
-use windlass_storage::{Error, Value};
+use windlass_storage::{Database, Error, Options, Value};
 
 use crate::fixture::{Fixture, component_id, soon};
 use crate::on_both_databases;
@@ -172,7 +172,7 @@ async fn values_come_back_as_they_went(fixture: Fixture) {
                      $4, CAST($5 AS TEXT)";
     // Twice, the second time with another null: what is kept prepared must not remember types.
     let rows = fixture.component.query(statement, values.clone(), soon()).await.unwrap();
-    assert_eq!(rows.rows, [values.clone()]);
+    assert_eq!(rows.rows, std::slice::from_ref(&values));
     assert_eq!(rows.columns.len(), 5);
     let mut others = values.clone();
     others.swap(0, 4);
@@ -242,4 +242,45 @@ async fn withdrawn_grants_are_gone(fixture: Fixture) {
     assert!(matches!(result, Err(Error::Denied(_))), "{result:?}");
     // The release before it, with more grants, serves on until it is gone.
     fixture.query("SELECT id FROM parent").await.unwrap();
+}
+
+#[tokio::test]
+async fn owner_that_may_not_make_roles_is_told_what_to_grant() {
+    let fixture = Fixture::postgres().await;
+    fixture.host.execute("CREATE ROLE plain LOGIN PASSWORD 'x'", vec![]).await.unwrap();
+    let url = fixture.url.replace("//postgres@", "//plain:x@");
+    let path = fixture.directory.path();
+    let database = Database::open(&url, path, Options::default()).await.unwrap();
+    let grant = StorageGrant { read: vec!["shown".into()], ..StorageGrant::default() };
+    let result = database.admit(&component_id(), &grant).await;
+    let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("CREATEROLE"), "{error}");
+}
+
+#[tokio::test]
+async fn component_role_can_do_nothing_that_was_not_granted() {
+    // Past the checks of statements: what the role itself may do, asked as the role.
+    let fixture = Fixture::postgres().await;
+    let roles = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'windlass_%'";
+    let rows = fixture.host.query(roles, vec![]).await.unwrap().rows;
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    let Some(Value::Text(role)) = row.first() else { panic!("{row:?}") };
+    for statement in [
+        "SELECT * FROM child",
+        "UPDATE trail SET note = 'x'",
+        "DELETE FROM shown",
+        "SELECT * FROM host_mark",
+        "CREATE TABLE mine (id TEXT)",
+        "CREATE TEMP TABLE mine (id TEXT)",
+        "SELECT pg_read_file('/etc/passwd')",
+        "COPY parent TO '/tmp/x'",
+        "COPY parent TO PROGRAM 'id'",
+        "ALTER ROLE CURRENT_USER CREATEROLE",
+        "SELECT * FROM _sqlx_migrations",
+    ] {
+        let transaction = fixture.host.begin().await.unwrap();
+        transaction.execute(&format!("SET LOCAL ROLE \"{role}\""), vec![]).await.unwrap();
+        let result = transaction.execute(statement, vec![]).await;
+        assert!(matches!(result, Err(Error::Denied(_))), "{statement}: {result:?}");
+    }
 }
