@@ -82,6 +82,13 @@ impl Host {
         self.process.address
     }
 
+    /// Asks a controller of `spin.toml` how it is, and expects 200.
+    pub(crate) async fn check_health(&self) -> Result<()> {
+        let path = "/api/v1/health";
+        expect(self.address(), &Request::get(path, None), 200, path).await?;
+        Ok(())
+    }
+
     /// Asks the management listener and expects 200.
     pub(crate) async fn manage(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };

@@ -158,11 +158,16 @@ fn footer(plan: &Plan, load_before: &str, took: Duration) -> String {
         "{cores}\n\
          {} connections, closed loop, {} rounds of {} s each in turns, medians; \"us of the \
          core\" is the server's processor time for one answer\n\
-         released binaries; windlass logs at \"{}\"; SQLite; load average {load_before} before \
+         {}; windlass logs at \"{}\"; SQLite; load average {load_before} before \
          and {} after; {:.0} s in all",
         load::CONNECTIONS,
         plan.rounds,
         plan.round.as_secs(),
+        if cfg!(debug_assertions) {
+            "NOT RELEASED BINARIES, so that no figure means anything"
+        } else {
+            "released binaries"
+        },
         host::LOG,
         machine::load_average(),
         took.as_secs_f64()

@@ -31,10 +31,11 @@ async fn idle() -> Result<Row> {
     let setup = Setup::new(&manifests::many(MANY, copies.path())?)?;
     // The second start: the first one's compiler leaves memory behind that a running host,
     // restarted at some time, does not have.
-    setup.start(Cores::All)?.process.stop()?;
+    let compiling = setup.start(Cores::All)?;
+    compiling.check_health().await?;
+    compiling.process.stop()?;
     let host = setup.start(Cores::All)?;
-    let answer = ask(host.address(), &Request::get("/api/v1/health", None)).await?;
-    ensure!(answer.status == 200, "the first answer was {}", answer.status);
+    host.check_health().await?;
     let Memory { resident_kib, anonymous_kib } = machine::memory(host.process.id())?;
     let mebibytes = resident_kib as f64 / 1_024.0;
     Ok(Row {

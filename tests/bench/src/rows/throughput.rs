@@ -165,9 +165,12 @@ pub(crate) async fn hello(plan: &Plan) -> Result<Vec<Row>> {
     }
     compete(plan, &mut contenders).await?;
     let own = &contenders[0];
-    let mut rows = vec![own.row("hello component", &contenders[1], ">= 0.5x", Some(0.5))];
+    let mut rows =
+        vec![own.row("hello component against hyper", &contenders[1], ">= 0.5x", Some(0.5))];
     rows.push(match contenders.get(2) {
-        Some(other) => own.row("hello component", other, ">= 1.0x", Some(1.0)),
+        Some(other) => {
+            own.row("hello component against wasmtime serve", other, ">= 1.0x", Some(1.0))
+        }
         None => Row {
             what: "hello component against wasmtime serve".to_owned(),
             figure: "not measured".to_owned(),
