@@ -23,11 +23,12 @@ CREATE TABLE host_api_token (
 );
 
 -- What a client's Idempotency-Key stands for. `committed` is set in the same transaction as the
--- writes of the request, the answer after it.
+-- writes of the request, the answer after it. Past `running_until_us` the request has ended, with or
+-- without an answer.
 CREATE TABLE host_idempotency (
     id TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
-    claimed_at_us BIGINT NOT NULL,
+    running_until_us BIGINT NOT NULL,
     expires_at_us BIGINT NOT NULL,
     committed BIGINT NOT NULL DEFAULT 0,
     status BIGINT,

@@ -37,7 +37,11 @@ pub const MAXIMUM_PASSWORD: usize = 128;
 /// The longest address of a picture.
 pub const MAXIMUM_AVATAR_URL: usize = 2048;
 
-const LOGIN_PERIOD_SECONDS: u32 = 60;
+/// Registrations a minute from one address of the network: a bound on the hashing that somebody
+/// without an account can cause.
+pub const REGISTRATIONS_PER_ADDRESS: u32 = 60;
+
+const THROTTLE_PERIOD_SECONDS: u32 = 60;
 
 /// A person with an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +134,8 @@ pub async fn register(
         "must have between 8 and 128 characters",
     );
     violations.finish()?;
+    let address = ctx.origin.client_address.as_str();
+    admit(identity, "register-address", address, REGISTRATIONS_PER_ADDRESS).await?;
     // The hash comes first: an address that is taken costs as much time as one that is free.
     let password_hash = identity.hash_password(&new_user.password).await?;
     let now = ctx.clock.now();
@@ -261,14 +267,18 @@ async fn throttle(ctx: &Context<'_>, identity: &dyn Identity, email: &str) -> Re
         ("login-account", pair.as_str(), LOGINS_PER_ACCOUNT),
     ];
     for (bucket, key, burst) in limits {
-        if let Err(seconds) = identity.admit(bucket, key, burst, LOGIN_PERIOD_SECONDS).await {
-            return Err(Error::QuotaExceeded {
-                reason: "too many login attempts".into(),
-                retry_after_seconds: Some(seconds.max(1)),
-            });
-        }
+        admit(identity, bucket, key, burst).await?;
     }
     Ok(())
+}
+
+async fn admit(identity: &dyn Identity, bucket: &str, key: &str, burst: u32) -> Result<()> {
+    identity.admit(bucket, key, burst, THROTTLE_PERIOD_SECONDS).await.map_err(|seconds| {
+        Error::QuotaExceeded {
+            reason: "too many attempts".into(),
+            retry_after_seconds: Some(seconds.max(1)),
+        }
+    })
 }
 
 fn personal_organization(

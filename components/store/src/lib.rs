@@ -39,8 +39,9 @@ pub mod statements;
 mod users;
 
 use windlass_domain::Result;
-use windlass_domain::future::PortFuture;
 use windlass_domain::store::{Store, Transaction};
+
+pub use windlass_domain::future::PortFuture;
 
 pub use executor::{Answer, Executor, ExecutorError, ExecutorTransaction, Rows, Value};
 

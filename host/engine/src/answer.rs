@@ -51,6 +51,9 @@ pub enum Failure {
     TooLarge(usize),
 }
 
+/// Where an answer goes, once.
+pub(crate) type Reply = oneshot::Sender<Result<Answer, Failure>>;
+
 /// The body of an [`Answer`].
 pub enum AnswerBody {
     /// All of it.
@@ -132,23 +135,22 @@ pub(crate) async fn exchange(
     running: &mut Running,
     request: http::Request<WasiBody>,
     limit: usize,
-    reply: oneshot::Sender<Result<Answer, Failure>>,
+    reply: &mut Option<Reply>,
 ) -> wasmtime::Result<()> {
     let (sender, receiver) = guest_oneshot::channel();
     let Running { store, proxy, .. } = running;
     let prepared = Prepared::new(store.as_context_mut(), proxy, request, HostState::http, sender)?;
-    let mut reply = Some(reply);
     let outcome = store
         .run_concurrent(async |accessor| {
-            let answered = relay(receiver, limit, &mut reply);
+            let answered = relay(receiver, limit, reply);
             let (ran, relayed) =
                 join(prepared.run(accessor, std::future::pending()), answered).await;
             ran.and(relayed)
         })
         .await;
     let outcome = outcome.and_then(|ran| ran);
-    if let (Err(trap), Some(reply)) = (&outcome, reply) {
-        _ = reply.send(Err(Failure::Trapped(format!("{trap:#}"))));
+    if let Err(trap) = &outcome {
+        send(reply, Err(Failure::Trapped(format!("{trap:#}"))));
     }
     outcome.map(drop)
 }
@@ -157,7 +159,7 @@ pub(crate) async fn exchange(
 async fn relay(
     receiver: guest_oneshot::Receiver<wasmtime::Result<Response>>,
     limit: usize,
-    reply: &mut Option<oneshot::Sender<Result<Answer, Failure>>>,
+    reply: &mut Option<Reply>,
 ) -> wasmtime::Result<()> {
     let response = match receiver.await {
         Ok(Ok(response)) => response,
@@ -218,7 +220,7 @@ async fn stream(
     begun: Bytes,
     mut body: WasiBody,
     limit: usize,
-    reply: &mut Option<oneshot::Sender<Result<Answer, Failure>>>,
+    reply: &mut Option<Reply>,
 ) -> wasmtime::Result<()> {
     let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
     let mut sent = begun.len();
@@ -249,10 +251,8 @@ async fn stream(
     Ok(())
 }
 
-fn send(
-    reply: &mut Option<oneshot::Sender<Result<Answer, Failure>>>,
-    answer: Result<Answer, Failure>,
-) {
+/// Answers, unless that was done.
+pub(crate) fn send(reply: &mut Option<Reply>, answer: Result<Answer, Failure>) {
     if let Some(reply) = reply.take() {
         // The client may have gone; then nobody misses the answer.
         _ = reply.send(answer);

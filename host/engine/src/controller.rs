@@ -6,17 +6,17 @@
 //! instance that trapped, or ran out of time, is never used again.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::Proxy;
 
-use crate::answer::{self, Answer, Failure};
+use crate::admission::{Admission, Admitted};
+use crate::answer::{self, Answer, Failure, Reply};
 use crate::engine::Loaded;
 use crate::fleet::Recorded;
 use crate::manifest::{ComponentId, ComponentManifest};
@@ -36,8 +36,7 @@ const HOST_CALL_BYTES: usize = 8 * 1_048_576;
 pub struct Controller {
     loaded: Loaded,
     idle: Mutex<Vec<Idle>>,
-    permits: Semaphore,
-    waiting: AtomicUsize,
+    admission: Admission,
     retired: AtomicBool,
     statistics: Arc<Statistics>,
 }
@@ -57,12 +56,12 @@ struct Idle {
 
 impl Controller {
     pub(crate) fn new(loaded: Loaded, statistics: Arc<Statistics>) -> Self {
-        let permits = Semaphore::new(loaded.manifest.limits.concurrency as usize);
+        let limits = &loaded.manifest.limits;
+        let admission = Admission::new(limits.concurrency, limits.queue);
         Self {
             loaded,
             idle: Mutex::default(),
-            permits,
-            waiting: AtomicUsize::new(0),
+            admission,
             retired: AtomicBool::new(false),
             statistics,
         }
@@ -129,36 +128,7 @@ impl Controller {
         context: RequestContext,
         request: http::Request<WasiBody>,
     ) -> Result<Answer, Failure> {
-        let permit = self.admit(&context).await?;
-        let deadline = context.deadline;
-        let work = self.work(context, request);
-        // A deadline far off is seldom reached: the timer is only armed when the instance waits.
-        let answer = match tokio::time::timeout_at(deadline.into(), work).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::Deadline),
-        };
-        drop(permit);
-        answer
-    }
-
-    /// Waits for a permit, but never in a long queue and never past the deadline.
-    async fn admit(&self, context: &RequestContext) -> Result<SemaphorePermit<'_>, Failure> {
-        if let Ok(permit) = self.permits.try_acquire() {
-            return Ok(permit);
-        }
-        let _place = Waiting::enter(&self.waiting, self.loaded.manifest.limits.queue)?;
-        let acquired = tokio::time::timeout_at(context.deadline.into(), self.permits.acquire());
-        match acquired.await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Failure::Overloaded),
-        }
-    }
-
-    async fn work(
-        self: &Arc<Self>,
-        context: RequestContext,
-        request: http::Request<WasiBody>,
-    ) -> Result<Answer, Failure> {
+        let admitted = self.admission.admit(context.deadline).await?;
         let running = match self.take_idle() {
             Some(mut running) => {
                 running.store.data_mut().begin_request(context);
@@ -168,7 +138,7 @@ impl Controller {
         };
         let (reply, replied) = tokio::sync::oneshot::channel();
         let driver: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(Arc::clone(self).drive(running, request, reply));
+            Box::pin(Arc::clone(self).drive(admitted, running, request, reply));
         match select(driver, replied).await {
             // The usual case: the whole answer is there and the instance is back in its place.
             Either::Left(((), replied)) => replied.await.unwrap_or(Err(Failure::Unanswered)),
@@ -182,31 +152,44 @@ impl Controller {
 
     async fn drive(
         self: Arc<Self>,
+        admitted: Admitted,
         mut running: Running,
         request: http::Request<WasiBody>,
-        reply: tokio::sync::oneshot::Sender<Result<Answer, Failure>>,
+        reply: Reply,
     ) {
+        let mut reply = Some(reply);
         let limits = &self.loaded.manifest.limits;
         let _live = self.statistics.instance_busy();
         let context = running.store.data().request();
         let (deadline, request_id) = (context.deadline, Arc::clone(&context.id));
         let outcome = tokio::time::timeout_at(
             deadline.into(),
-            answer::exchange(&mut running, request, limits.answer_kib as usize * 1_024, reply),
+            answer::exchange(&mut running, request, limits.answer_kib as usize * 1_024, &mut reply),
         );
-        match outcome.await {
-            Ok(Ok(())) => self.put_back(running),
+        let well = match outcome.await {
+            Ok(Ok(())) => {
+                self.put_back(running);
+                true
+            }
             Ok(Err(trap)) => {
                 tracing::error!(
                     component = %self.id(), digest = self.digest(), request_id = %request_id,
                     "component failed: {trap:#}"
                 );
+                drop(running);
+                false
             }
-            Err(_) => tracing::warn!(
-                component = %self.id(), digest = self.digest(), request_id = %request_id,
-                "component was stopped at the deadline of its request"
-            ),
-        }
+            Err(_) => {
+                answer::send(&mut reply, Err(Failure::Deadline));
+                tracing::warn!(
+                    component = %self.id(), digest = self.digest(), request_id = %request_id,
+                    "component was stopped at the deadline of its request"
+                );
+                drop(running);
+                false
+            }
+        };
+        self.admission.ended(admitted, well).await;
     }
 
     fn take_idle(&self) -> Option<Running> {
@@ -242,7 +225,11 @@ impl Controller {
         store.set_hostcall_fuel(HOST_CALL_BYTES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| Ok(come_up_for_air(store.data_mut())));
-        match loaded.pre.instantiate_async(&mut store).await {
+        let deadline = store.data().request().deadline;
+        let instantiated =
+            tokio::time::timeout_at(deadline.into(), loaded.pre.instantiate_async(&mut store));
+        let Ok(instantiated) = instantiated.await else { return Err(Failure::Deadline) };
+        match instantiated {
             Ok(proxy) => {
                 let live = Live::new(Arc::clone(&self.statistics), store.data().memory_bytes());
                 Ok(Running { store, proxy, served: 0, live })
@@ -315,24 +302,5 @@ fn come_up_for_air(state: &mut HostState) -> UpdateDeadline {
         UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(PAUSE)))
     } else {
         UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
-    }
-}
-
-/// A place in the queue for a permit, given back when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(waiting: &'a AtomicUsize, places: u32) -> Result<Self, Failure> {
-        if waiting.fetch_add(1, Relaxed) >= places as usize {
-            waiting.fetch_sub(1, Relaxed);
-            return Err(Failure::Overloaded);
-        }
-        Ok(Self(waiting))
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }

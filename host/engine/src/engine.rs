@@ -2,6 +2,7 @@
 //! check the needs against the pool, pre-instantiate.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ const MEMORY_MIB: u32 = 512;
 const WASM_STACK_BYTES: usize = 512 * 1024;
 /// Host and wasm frames of one instance together.
 const ASYNC_STACK_BYTES: usize = 1_024 * 1024;
+/// Frames of a trap's backtrace in the log: enough for the place, not for a whole recursion.
+const BACKTRACE_FRAMES: usize = 16;
 /// How often a computing instance is made to look at its deadline and let others run.
 pub(crate) const TICK: Duration = Duration::from_millis(2);
 
@@ -197,6 +200,7 @@ fn configuration(cache: &Path) -> Result<Config, Refusal> {
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .max_wasm_stack(WASM_STACK_BYTES)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
         .async_stack_size(ASYNC_STACK_BYTES)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .cache(Some(Cache::new(cache_config).map_err(engine_error)?));

@@ -5,6 +5,7 @@
 //! each a [`Capability`]; what wakes a component (HTTP, a timer) lives in the gateway. This crate
 //! knows neither, and no API surface.
 
+mod admission;
 mod answer;
 mod capability;
 mod controller;

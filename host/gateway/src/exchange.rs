@@ -128,10 +128,12 @@ impl Gateway {
         record: Arc<str>,
     ) -> Result<Answer, Problem> {
         let fingerprint = idempotency::fingerprint(&call.head.method, &call.head.uri, &call.body);
-        let claim = self.records.claim(&record, &fingerprint).await.map_err(|error| {
-            tracing::error!(request_id = %call.context.id, "idempotency record: {error}");
-            Problem::RecordsUnavailable
-        })?;
+        let time_left = call.context.time_left();
+        let claim =
+            self.records.claim(&record, &fingerprint, time_left).await.map_err(|error| {
+                tracing::error!(request_id = %call.context.id, "idempotency record: {error}");
+                Problem::RecordsUnavailable
+            })?;
         match claim {
             Claim::New => {}
             Claim::InProgress => return Err(Problem::KeyInProgress),

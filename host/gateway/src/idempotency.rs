@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
@@ -22,8 +23,13 @@ pub type RecordFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + 
 
 /// Where idempotency keys are recorded.
 pub trait IdempotencyRecords: Send + Sync {
-    /// Claims a key for a request with this fingerprint.
-    fn claim<'a>(&'a self, id: &'a str, fingerprint: &'a str) -> RecordFuture<'a, Claim>;
+    /// Claims a key for a request with this fingerprint, which ends within `time_limit`.
+    fn claim<'a>(
+        &'a self,
+        id: &'a str,
+        fingerprint: &'a str,
+        time_limit: Duration,
+    ) -> RecordFuture<'a, Claim>;
     /// Keeps the answer.
     fn complete<'a>(&'a self, id: &'a str, answer: &'a StoredAnswer) -> RecordFuture<'a, ()>;
     /// Gives the key back after a request without effect, so that it can be tried again. A key

@@ -24,7 +24,10 @@ pub(crate) struct DataDirectory {
 
 impl DataDirectory {
     /// Opens it, and makes it when it is not there.
+    ///
+    /// From here on, whatever this process or a library makes is for its owner alone.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         let hint = || format!("data_dir is {}; use a directory we can write", path.display());
         if !path.exists() {
             std::fs::DirBuilder::new()

@@ -186,7 +186,7 @@ fn too_many_logins_are_told_when_to_come_back() {
     assert!(seconds >= 1);
     assert_eq!(
         answer.json::<Value>(),
-        json!({"error": "too many login attempts", "code": "RATE_LIMIT_EXCEEDED",
+        json!({"error": "too many attempts", "code": "RATE_LIMIT_EXCEEDED",
                "details": {"retry_after_seconds": seconds}}),
     );
 }

@@ -15,15 +15,19 @@ pub const MARK_COMMITTED_POSTGRES: &str = "SELECT host_mark_committed($1)";
 pub const MARK_COMMITTED_POSTGRES_FUNCTION: &str = "host_mark_committed(text)";
 
 const FORGET_EXPIRED: &str = "DELETE FROM host_idempotency WHERE expires_at_us <= $1";
-const CLAIM: &str = "INSERT INTO host_idempotency (id, fingerprint, claimed_at_us, expires_at_us) \
-     VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
-const FIND: &str = "SELECT fingerprint, committed, status, headers, body, claimed_at_us \
+const CLAIM: &str = "INSERT INTO host_idempotency \
+     (id, fingerprint, running_until_us, expires_at_us) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint, \
+     running_until_us = excluded.running_until_us, expires_at_us = excluded.expires_at_us, \
+     committed = 0, status = NULL, headers = NULL, body = NULL \
+     WHERE host_idempotency.expires_at_us <= $5 OR (host_idempotency.committed = 0 \
+     AND host_idempotency.status IS NULL AND host_idempotency.running_until_us < $5)";
+const FIND: &str = "SELECT fingerprint, committed, status, headers, body, running_until_us \
      FROM host_idempotency WHERE id = $1";
 const COMPLETE: &str =
     "UPDATE host_idempotency SET status = $1, headers = $2, body = $3 WHERE id = $4";
 const RELEASE: &str = "DELETE FROM host_idempotency WHERE id = $1 AND committed = 0";
-const RELEASE_STALE: &str = "DELETE FROM host_idempotency \
-     WHERE committed = 0 AND status IS NULL AND claimed_at_us < $1";
+const END_RUNNING: &str = "UPDATE host_idempotency SET running_until_us = 0 WHERE status IS NULL";
 
 /// What claiming a key came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,20 +64,21 @@ pub struct Claimer<'a> {
     pub fingerprint: &'a str,
     /// Now.
     pub now_us: i64,
+    /// When the request has ended, one way or another.
+    pub running_until_us: i64,
     /// When the record may be forgotten.
     pub expires_at_us: i64,
-    /// A request that claimed its key before this moment cannot be running any more.
-    pub running_since_us: i64,
 }
 
-/// Claims a key.
+/// Claims a key: one that is new, or too old, or whose request ended without effect or answer.
 ///
 /// # Errors
 /// Whatever the database says.
 pub async fn claim(executor: &dyn Executor, claimer: Claimer<'_>) -> Answer<Claim> {
-    let Claimer { id, fingerprint, now_us, expires_at_us, running_since_us } = claimer;
+    let Claimer { id, fingerprint, now_us, running_until_us, expires_at_us } = claimer;
     let work = executor.begin().await?;
-    let parameters = vec![id.into(), fingerprint.into(), now_us.into(), expires_at_us.into()];
+    let moments = [running_until_us, expires_at_us, now_us].map(Value::from);
+    let parameters = [id.into(), fingerprint.into()].into_iter().chain(moments).collect();
     if work.execute(CLAIM, parameters).await? == 1 {
         work.commit().await?;
         return Ok(Claim::New);
@@ -83,7 +88,7 @@ pub async fn claim(executor: &dyn Executor, claimer: Claimer<'_>) -> Answer<Clai
         // It was released between the two statements: the client may ask again.
         return Ok(Claim::InProgress);
     };
-    Ok(record.judge(fingerprint, running_since_us))
+    Ok(record.judge(fingerprint, now_us))
 }
 
 /// Keeps the answer of a claimed key.
@@ -104,12 +109,12 @@ pub async fn release(executor: &dyn Executor, id: &str) -> Answer<()> {
     execute(executor, RELEASE, vec![id.into()]).await.map(drop)
 }
 
-/// Gives back what requests claimed before a moment and never ended: their process is gone.
+/// Says that no request is running: their process is gone, and it was the only one.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn release_stale(executor: &dyn Executor, claimed_before_us: i64) -> Answer<u64> {
-    execute(executor, RELEASE_STALE, vec![claimed_before_us.into()]).await
+pub async fn end_running(executor: &dyn Executor) -> Answer<u64> {
+    execute(executor, END_RUNNING, Vec::new()).await
 }
 
 /// Forgets what is older than its time.
@@ -126,23 +131,23 @@ struct Record {
     status: Option<i64>,
     headers: Option<String>,
     body: Option<Vec<u8>>,
-    claimed_at_us: i64,
+    running_until_us: i64,
 }
 
 impl Record {
     fn read(row: &[Value]) -> Option<Self> {
-        let [fingerprint, committed, status, headers, body, claimed] = row else { return None };
+        let [fingerprint, committed, status, headers, body, running] = row else { return None };
         Some(Self {
             fingerprint: text(fingerprint)?,
             committed: integer(committed)? != 0,
             status: optional(status, integer)?,
             headers: optional(headers, text)?,
             body: optional(body, blob)?,
-            claimed_at_us: integer(claimed)?,
+            running_until_us: integer(running)?,
         })
     }
 
-    fn judge(self, fingerprint: &str, running_since_us: i64) -> Claim {
+    fn judge(self, fingerprint: &str, now_us: i64) -> Claim {
         if self.fingerprint != fingerprint {
             return Claim::Mismatch;
         }
@@ -150,9 +155,7 @@ impl Record {
             (Some(status), Some(headers), Some(body)) => {
                 Claim::Replay(AnswerRecord { status, headers, body })
             }
-            _ if self.committed && self.claimed_at_us < running_since_us => {
-                Claim::CommittedWithoutAnswer
-            }
+            _ if self.committed && self.running_until_us < now_us => Claim::CommittedWithoutAnswer,
             _ => Claim::InProgress,
         }
     }

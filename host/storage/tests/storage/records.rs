@@ -115,8 +115,15 @@ async fn records(fixture: &Fixture) -> Records {
     Records(database.host())
 }
 
-fn claimer<'a>(fingerprint: &'a str, now_us: i64, running_since_us: i64) -> Claimer<'a> {
-    Claimer { id: "k1", fingerprint, now_us, expires_at_us: now_us + 1_000, running_since_us }
+/// Somebody whose request has ended 50 microseconds later, and whose key is kept for 1,000.
+fn claimer(fingerprint: &str, now_us: i64) -> Claimer<'_> {
+    Claimer {
+        id: "k1",
+        fingerprint,
+        now_us,
+        running_until_us: now_us + 50,
+        expires_at_us: now_us + 1_000,
+    }
 }
 
 fn answer() -> AnswerRecord {
@@ -126,7 +133,7 @@ fn answer() -> AnswerRecord {
 async fn key_is_claimed_once_and_answers_again(fixture: Fixture) {
     let records = records(&fixture).await;
     let claim = async |fingerprint: &str, now_us: i64| {
-        idempotency::claim(&records, claimer(fingerprint, now_us, 0)).await.unwrap()
+        idempotency::claim(&records, claimer(fingerprint, now_us)).await.unwrap()
     };
     assert_eq!(claim("same", 10).await, Claim::New);
     assert_eq!(claim("same", 11).await, Claim::InProgress);
@@ -134,25 +141,31 @@ async fn key_is_claimed_once_and_answers_again(fixture: Fixture) {
     idempotency::complete(&records, "k1", answer()).await.unwrap();
     assert_eq!(claim("same", 13).await, Claim::Replay(answer()));
     assert_eq!(claim("other", 14).await, Claim::Mismatch);
-    assert_eq!(idempotency::forget_expired(&records, 1_009).await, Ok(0));
-    assert_eq!(idempotency::forget_expired(&records, 1_010).await, Ok(1));
-    assert_eq!(claim("other", 1_011).await, Claim::New);
+    assert_eq!(claim("other", 1_009).await, Claim::Mismatch);
+    assert_eq!(claim("other", 1_010).await, Claim::New);
+    assert_eq!(idempotency::forget_expired(&records, 2_009).await, Ok(0));
+    assert_eq!(idempotency::forget_expired(&records, 2_010).await, Ok(1));
 }
 
 async fn key_of_a_request_without_effect_is_given_back(fixture: Fixture) {
     let records = records(&fixture).await;
-    idempotency::claim(&records, claimer("same", 10, 0)).await.unwrap();
+    let claim = async |fingerprint: &str, now_us: i64| {
+        idempotency::claim(&records, claimer(fingerprint, now_us)).await.unwrap()
+    };
+    assert_eq!(claim("same", 10).await, Claim::New);
     idempotency::release(&records, "k1").await.unwrap();
-    let again = idempotency::claim(&records, claimer("other", 11, 0)).await.unwrap();
-    assert_eq!(again, Claim::New);
-    // Left behind by a process that is gone.
-    assert_eq!(idempotency::release_stale(&records, 11).await, Ok(0));
-    assert_eq!(idempotency::release_stale(&records, 12).await, Ok(1));
+    assert_eq!(claim("other", 11).await, Claim::New);
+    // Left behind: its time passes, or its process is known to be gone.
+    assert_eq!(claim("other", 61).await, Claim::InProgress);
+    assert_eq!(claim("third", 62).await, Claim::New);
+    assert_eq!(claim("third", 63).await, Claim::InProgress);
+    assert_eq!(idempotency::end_running(&records).await, Ok(1));
+    assert_eq!(claim("third", 64).await, Claim::New);
 }
 
 async fn crash_between_commit_and_answer_is_told_from_a_first_try(fixture: Fixture) {
     let records = records(&fixture).await;
-    idempotency::claim(&records, claimer("same", 10, 0)).await.unwrap();
+    idempotency::claim(&records, claimer("same", 10)).await.unwrap();
     let mark = if fixture.url.starts_with("sqlite") {
         idempotency::MARK_COMMITTED
     } else {
@@ -163,10 +176,9 @@ async fn crash_between_commit_and_answer_is_told_from_a_first_try(fixture: Fixtu
     work.commit().await.unwrap();
     // It has had an effect: neither given back nor tried again.
     idempotency::release(&records, "k1").await.unwrap();
-    assert_eq!(idempotency::release_stale(&records, 1_000).await, Ok(0));
-    let running = idempotency::claim(&records, claimer("same", 11, 5)).await.unwrap();
+    let running = idempotency::claim(&records, claimer("same", 60)).await.unwrap();
     assert_eq!(running, Claim::InProgress);
-    let gone = idempotency::claim(&records, claimer("same", 12, 11)).await.unwrap();
+    let gone = idempotency::claim(&records, claimer("same", 61)).await.unwrap();
     assert_eq!(gone, Claim::CommittedWithoutAnswer);
 }
 

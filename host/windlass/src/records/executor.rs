@@ -1,8 +1,9 @@
 //! The store's port to a database, over the host's own session.
 
-use windlass_domain::future::PortFuture;
 use windlass_storage::{Database, Error, HostSession, Transaction};
-use windlass_store::{Answer, Executor, ExecutorError, ExecutorTransaction, Rows, Value};
+use windlass_store::{
+    Answer, Executor, ExecutorError, ExecutorTransaction, PortFuture, Rows, Value,
+};
 
 /// The host's session as the store sees it.
 pub(super) struct Records(HostSession);

@@ -1,13 +1,14 @@
 //! Idempotency keys. Answers are kept sealed: the answer to a login is a credential.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use windlass_gateway::{Claim, IdempotencyRecords, RecordFuture, StoredAnswer};
 use windlass_identity::Identity;
 use windlass_storage::Database;
+use windlass_store::platform;
 use windlass_store::platform::idempotency::{self, AnswerRecord, Claimer};
-use windlass_store::platform::{self};
 
 use super::executor::Records;
 use super::now;
@@ -15,48 +16,36 @@ use super::tokens::sentence;
 
 /// How long a key is kept: 24 hours.
 const KEPT_US: i64 = 24 * 3_600 * 1_000_000;
-/// The longest a request may run, on any host: twice the largest deadline a manifest can set.
-const LONGEST_US: i64 = 1_200 * 1_000_000;
+/// What a request may take over its deadline to keep its answer.
+const GRACE_US: i64 = 2_000_000;
 
 /// The records of idempotency keys.
 pub(crate) struct Idempotency {
     records: Records,
     identity: Arc<Identity>,
-    started_us: i64,
-    alone: bool,
 }
 
 impl Idempotency {
-    /// Takes over from the process before: what it claimed and never did can be claimed again.
+    /// Takes over from the process before. On an embedded database that was the only other one,
+    /// and its requests have ended; on a shared one they end by their own deadlines.
     pub(crate) async fn start(
         database: &Database,
         identity: Arc<Identity>,
     ) -> anyhow::Result<Arc<Self>> {
-        let idempotency = Self {
-            records: Records::new(database),
-            identity,
-            started_us: now(),
-            alone: database.is_embedded(),
-        };
-        idempotency.purge().await.map_err(anyhow::Error::msg).context("idempotency keys")?;
-        Ok(Arc::new(idempotency))
+        let records = Records::new(database);
+        if database.is_embedded() {
+            let ended = idempotency::end_running(&records).await;
+            ended.map_err(|error| anyhow!("{error}")).context("idempotency keys")?;
+        }
+        Ok(Arc::new(Self { records, identity }))
     }
 
-    /// Forgets keys that are too old, and gives back those of requests that cannot be running.
+    /// Forgets what is too old.
     pub(crate) async fn purge(&self) -> Result<(), String> {
         let now = now();
         idempotency::forget_expired(&self.records, now).await.map_err(sentence)?;
-        idempotency::release_stale(&self.records, self.running_since(now))
-            .await
-            .map_err(sentence)?;
         platform::tokens::forget_expired(&self.records, now).await.map_err(sentence)?;
         Ok(())
-    }
-
-    /// Requests that began before this moment have ended. On an embedded database this process
-    /// is the only one; on a shared one others may be at work.
-    fn running_since(&self, now: i64) -> i64 {
-        if self.alone { self.started_us } else { now - LONGEST_US }
     }
 
     fn seal(&self, id: &str, answer: &StoredAnswer) -> Result<AnswerRecord, String> {
@@ -85,15 +74,21 @@ fn context(id: &str) -> String {
 }
 
 impl IdempotencyRecords for Idempotency {
-    fn claim<'a>(&'a self, id: &'a str, fingerprint: &'a str) -> RecordFuture<'a, Claim> {
+    fn claim<'a>(
+        &'a self,
+        id: &'a str,
+        fingerprint: &'a str,
+        time_limit: Duration,
+    ) -> RecordFuture<'a, Claim> {
         Box::pin(async move {
             let now_us = now();
+            let limit_us = i64::try_from(time_limit.as_micros()).unwrap_or(KEPT_US) + GRACE_US;
             let claimer = Claimer {
                 id,
                 fingerprint,
                 now_us,
+                running_until_us: now_us.saturating_add(limit_us),
                 expires_at_us: now_us + KEPT_US,
-                running_since_us: self.running_since(now_us),
             };
             let claim = idempotency::claim(&self.records, claimer).await.map_err(sentence)?;
             Ok(match claim {

@@ -208,8 +208,13 @@ fn parameters(document: &Value, operation: &Value) -> BTreeSet<String> {
 fn properties(schema: &Value) -> BTreeMap<String, String> {
     let Some(properties) = schema["properties"].as_object() else { return BTreeMap::new() };
     let shape = |property: &Value| {
+        // What is emitted is sometimes said more precisely: the contract's schema, and more.
+        let reference = match &property["$ref"] {
+            Value::Null => &property["allOf"][0]["$ref"],
+            reference => reference,
+        };
         let items = &property["items"];
-        format!("{} {} {} {}", property["type"], property["enum"], property["$ref"], items)
+        format!("{} {} {reference} {items}", property["type"], property["enum"])
     };
     properties.iter().map(|(name, property)| (name.clone(), shape(property))).collect()
 }
