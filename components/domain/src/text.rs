@@ -29,7 +29,8 @@ impl Violations {
         }
     }
 
-    /// Trims a name and checks its length and characters.
+    /// Trims a name and checks its length and characters. Blanks around it count towards the
+    /// maximum, so that the bound holds for what was sent.
     pub(crate) fn name(
         &mut self,
         field: &'static str,
@@ -38,8 +39,7 @@ impl Violations {
         maximum: usize,
     ) -> String {
         let trimmed = value.trim();
-        let length = trimmed.chars().count();
-        if length < minimum || length > maximum {
+        if trimmed.chars().count() < minimum || value.chars().count() > maximum {
             self.add(field, format!("must have between {minimum} and {maximum} characters"));
         } else {
             self.line(field, trimmed, maximum);

@@ -337,11 +337,15 @@ fn check_email(violations: &mut Violations, email: &str) -> String {
     text::fold(email)
 }
 
-/// A local part of up to 64 characters, and a host name of at least two labels.
+/// A local part of up to 64 characters, with single dots inside, and a host name of at least two
+/// labels.
 fn is_email(email: &str) -> bool {
     let Some((local, host)) = email.rsplit_once('@') else { return false };
-    let is_local =
-        |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte);
+    let is_atom = |atom: &str| {
+        let fits =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte);
+        !atom.is_empty() && atom.bytes().all(fits)
+    };
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -350,7 +354,7 @@ fn is_email(email: &str) -> bool {
     };
     email.len() <= MAXIMUM_EMAIL
         && (1..=64).contains(&local.len())
-        && local.bytes().all(is_local)
+        && local.split('.').all(is_atom)
         && host.contains('.')
         && host.split('.').all(is_label)
 }

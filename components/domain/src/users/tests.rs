@@ -51,6 +51,7 @@ fn registration_names_every_field_that_breaks_a_rule() {
     check("ada@example.com", &"x".repeat(129), "Ada", &["password"]);
     check("ada@example.com", "12345678", " a ", &["name"]);
     check("ada@example.com", "12345678", &"x".repeat(101), &["name"]);
+    check("ada@example.com", "12345678", &format!("Ada{}", " ".repeat(98)), &["name"]);
     check("ada@example.com", "12345678", "A\u{0}a", &["name"]);
     check("ada@example.com", "12345678", "A\na", &["name"]);
     for email in [
@@ -58,6 +59,9 @@ fn registration_names_every_field_that_breaks_a_rule() {
         "ada@",
         "@example.com",
         "ada@localhost",
+        ".ada@example.com",
+        "ada.@example.com",
+        "a..da@example.com",
         "ada@@example.com",
         "ada @example.com",
         "ada@example..com",
