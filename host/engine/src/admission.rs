@@ -19,7 +19,7 @@ const FAILURES: u32 = 3;
 /// How many times as long as it took a failure is followed by a pause.
 const PAUSE_FACTOR: u32 = 10;
 /// The shortest and the longest pause.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(300));
 
 /// The door of one controller.
 pub(crate) struct Admission {

@@ -13,7 +13,7 @@ use futures::future::join;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::{mpsc, oneshot};
-use wasmtime::AsContextMut;
+use wasmtime::{AsContextMut, Trap};
 use wasmtime_wasi_http::handler::{Prepared, Response};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
@@ -150,7 +150,12 @@ pub(crate) async fn exchange(
         .await;
     let outcome = outcome.and_then(|ran| ran);
     if let Err(trap) = &outcome {
-        send(reply, Err(Failure::Trapped(format!("{trap:#}"))));
+        // Who computes until the deadline is interrupted by a trap.
+        let failure = match trap.downcast_ref() {
+            Some(Trap::Interrupt) => Failure::Deadline,
+            _ => Failure::Trapped(format!("{trap:#}")),
+        };
+        send(reply, Err(failure));
     }
     outcome.map(drop)
 }

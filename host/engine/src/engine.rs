@@ -1,7 +1,7 @@
 //! Turning bytes into something that can serve: compile, check every import against the grants,
 //! check the needs against the pool, pre-instantiate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -95,6 +95,7 @@ impl Engine {
         wasm: Bytes,
     ) -> Result<Loaded, Refusal> {
         check_limits(id, &manifest.limits)?;
+        self.check_grants(id, manifest)?;
         let component = self.compile(id, wasm.clone()).await?;
         self.check_imports(id, manifest, &component)?;
         check_pool(id, &manifest.limits, &component)?;
@@ -144,6 +145,23 @@ impl Engine {
                 component: id.clone(),
                 reason: format!("the compiler gave up: {error}"),
             }),
+        }
+    }
+
+    /// A grant nobody knows is a mistake in the manifest, and better found now.
+    fn check_grants(&self, id: &ComponentId, manifest: &ComponentManifest) -> Result<(), Refusal> {
+        let known: BTreeSet<_> =
+            self.interfaces.values().filter_map(|interface| interface.grant).collect();
+        let unknown = manifest.grants.iter().find(|grant| !known.contains(grant.as_str()));
+        match unknown {
+            Some(grant) => Err(Refusal::Grant {
+                component: id.clone(),
+                reason: format!(
+                    "there is no grant {grant:?}; there are {}",
+                    known.into_iter().collect::<Vec<_>>().join(", ")
+                ),
+            }),
+            None => Ok(()),
         }
     }
 

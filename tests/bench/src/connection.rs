@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     /// What is read of an answer that arrives in pieces, followed by a second one.
-    async fn read(pieces: &'static [&'static str]) -> (u16, String) {
+    async fn read(pieces: Vec<&'static str>) -> (u16, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -178,14 +178,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_with_a_length_is_read_to_its_end() {
-        let answer = read(&["HTTP/1.1 200 OK\r\ncontent-", "length: 5\r\n\r\nhe", "llo"]).await;
+        let answer = read(vec!["HTTP/1.1 200 OK\r\ncontent-", "length: 5\r\n\r\nhe", "llo"]).await;
         assert_eq!(answer, (200, "hello".to_owned()));
     }
 
     #[tokio::test]
     async fn a_chunked_answer_is_read_to_its_end() {
         let head = "HTTP/1.1 500 Oh\r\ntransfer-encoding: chunked\r\n\r\n";
-        let answer = read(&[head, "3\r\nhel\r", "\n2\r\nlo\r\n0\r", "\n\r\n"]).await;
+        let answer = read(vec![head, "3\r\nhel\r", "\n2\r\nlo\r\n0\r", "\n\r\n"]).await;
         assert_eq!(answer, (500, "hello".to_owned()));
     }
 }

@@ -139,6 +139,17 @@ impl Server {
         process.try_wait().expect("its state can be asked for").is_none()
     }
 
+    /// Whether it logs this within a few seconds: the log arrives through a pipe.
+    pub async fn logs(&self, text: &str) -> bool {
+        for _ in 0..100 {
+            if self.log().contains(text) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -64,11 +64,12 @@ fn follow(table: &str, keys: &[ForeignKey]) -> Consequences {
 
 fn foreign_keys(connection: &Connection) -> rusqlite::Result<Vec<ForeignKey>> {
     let mut statement = connection.prepare(
-        "SELECT lower(t.name), k.id, lower(k.\"table\"), lower(k.\"from\"), \
+        "WITH k AS (SELECT t.name AS child, k.* FROM sqlite_schema t, \
+         pragma_foreign_key_list(t.name) k WHERE t.type = 'table') \
+         SELECT lower(k.child), k.id, lower(k.\"table\"), lower(k.\"from\"), \
          lower(COALESCE(k.\"to\", (SELECT p.name FROM pragma_table_info(k.\"table\") p \
-         WHERE p.pk = k.seq + 1), 'rowid')), k.on_update, k.on_delete \
-         FROM sqlite_schema t, pragma_foreign_key_list(t.name) k \
-         WHERE t.type = 'table' ORDER BY t.name, k.id, k.seq",
+         WHERE p.pk = k.seq + 1), 'rowid')), k.on_update, k.on_delete FROM k \
+         ORDER BY k.child, k.id, k.seq",
     )?;
     let mut keys: Vec<(i64, ForeignKey)> = Vec::new();
     let mut rows = statement.query([])?;

@@ -75,8 +75,9 @@ impl Contender {
                 other.microseconds_each(),
             ),
             target: least.and_then(|least| {
-                // A failed request is no throughput.
-                let ratio = if self.failed() == 0 { ratio } else { 0.0 };
+                // A failed request is no throughput. Where the load is the limit, the rates say
+                // too little of the faster server, and the time on the core says it all.
+                let ratio = if self.failed() == 0 { ratio.min(by_core) } else { 0.0 };
                 Target::at_least(text, ratio, least)
             }),
         }

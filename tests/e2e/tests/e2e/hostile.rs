@@ -62,7 +62,7 @@ async fn a_giant_answer_is_broken_off_at_the_limit() {
         Ok(answer) => assert_eq!(answer.status, 500, "{} bytes", answer.body.len()),
         Err(error) => assert!(!error.is_timeout(), "{error:?}"),
     }
-    assert!(server.log().contains("larger than"), "the log says why");
+    assert!(server.logs("larger than").await, "the log says why");
     disturbs_nobody(&server).await;
     is_well(&mut server).await;
 }
@@ -127,9 +127,9 @@ async fn a_trap_in_the_canary_is_refused_and_the_old_one_serves() {
 async fn more_memory_than_an_instance_may_have_is_refused_at_load() {
     let mut server = Server::start();
     let management = server.management();
-    let greedy = json!({"limits": {"memory_mib": 1}});
-    refused(&management, install_with("greedy", &fixture("greeter_a"), &greedy), "exceeds_pool")
-        .await;
+    let greedy = "(component (core module $m (memory 1025)) (core instance (instantiate $m)))";
+    let greedy = wat::parse_str(greedy).expect("it is a component");
+    refused(&management, install("greedy", &greedy), "exceeds_pool").await;
     let impossible = json!({"limits": {"memory_mib": 1_000_000}});
     refused(
         &management,
@@ -206,7 +206,7 @@ async fn a_table_that_was_not_granted_is_out_of_reach(server: &Server) {
         ("execute", "ATTACH 'other.db' AS other"),
         ("execute", "SET ROLE postgres"),
         ("execute", "COMMIT"),
-        ("query", "SELECT * FROM host_release"),
+        ("query", "SELECT * FROM host_artifact"),
     ] {
         let answer = run(how, statement).await;
         assert!(answer.contains("Denied"), "{statement}: {answer}");
@@ -226,7 +226,7 @@ async fn answers_and_disturbs_nobody(name: &str, statuses: &[u16]) {
         let id = answer.header("x-request-id").expect("every answer has one").to_owned();
         let status = answer.status;
         answer.expect_error(status);
-        assert!(server.log().contains(&id), "the log has an entry under {id}");
+        assert!(server.logs(&id).await, "the log has an entry under {id}");
     }
     disturbs_nobody(&server).await;
     is_well(&mut server).await;
