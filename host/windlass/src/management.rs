@@ -106,17 +106,20 @@ async fn authorize(State(management): Managed, request: Request, next: Next) -> 
     }
     let error = "send the management token as Authorization: Bearer; it is in management.token in \
                  the data directory";
-    problem(StatusCode::UNAUTHORIZED, "unauthenticated", error)
+    problem(StatusCode::UNAUTHORIZED, "unauthenticated", error).into_response()
 }
 
 /// Ready means: something is routed, and the database answers.
 async fn ready(State(management): Managed) -> Response {
     if management.fleet.table().slots().is_empty() {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "starting", "no component runs yet");
+        let error = "no component runs yet";
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "starting", error).into_response();
     }
     match records::check(&management.database).await {
         Ok(()) => "ready\n".into_response(),
-        Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, "database", &error),
+        Err(error) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "database", &error).into_response()
+        }
     }
 }
 
@@ -133,7 +136,7 @@ async fn list(State(management): Managed) -> Json<Value> {
 async fn release(
     State(management): Managed,
     Json(request): Json<ReleaseRequest>,
-) -> Result<Json<ReleaseReport>, Response> {
+) -> Result<Json<ReleaseReport>, Problem> {
     if request.components.is_empty() {
         return Err(problem(StatusCode::BAD_REQUEST, "invalid_request", "components is empty"));
     }
@@ -161,7 +164,7 @@ fn proposal(component: ReleaseComponent) -> Result<Proposal, String> {
 async fn promote(
     State(management): Managed,
     Path(id): Path<String>,
-) -> Result<Json<Released>, Response> {
+) -> Result<Json<Released>, Problem> {
     let id = component(&id)?;
     management.fleet.promote(&id).await.map(Json).map_err(refused)
 }
@@ -169,7 +172,7 @@ async fn promote(
 async fn rollback(
     State(management): Managed,
     Path(id): Path<String>,
-) -> Result<Json<Released>, Response> {
+) -> Result<Json<Released>, Problem> {
     let id = component(&id)?;
     management.fleet.rollback(&id).await.map(Json).map_err(refused)
 }
@@ -177,7 +180,7 @@ async fn rollback(
 async fn remove(
     State(management): Managed,
     Path(id): Path<String>,
-) -> Result<StatusCode, Response> {
+) -> Result<StatusCode, Problem> {
     let id = component(&id)?;
     management.fleet.remove(&id).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
@@ -186,7 +189,7 @@ async fn remove(
 async fn issue(
     State(management): Managed,
     Json(request): Json<TokenRequest>,
-) -> Result<Json<Value>, Response> {
+) -> Result<Json<Value>, Problem> {
     let issued = management.identity.issue(&request.subject, request.lifetime_seconds);
     let issued = issued
         .map_err(|error| problem(StatusCode::BAD_REQUEST, "invalid_request", &error.to_string()))?;
@@ -200,7 +203,7 @@ async fn issue(
 async fn revoke(
     State(management): Managed,
     Json(revocation): Json<Revocation>,
-) -> Result<StatusCode, Response> {
+) -> Result<StatusCode, Problem> {
     let revoked = match &revocation {
         Revocation::TokenId(id) => management.identity.revoke(id).await,
         Revocation::Subject(subject) => management.identity.revoke_subject(subject).await,
@@ -211,13 +214,13 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn component(id: &str) -> Result<ComponentId, Response> {
+fn component(id: &str) -> Result<ComponentId, Problem> {
     ComponentId::new(id)
         .map_err(|reason| problem(StatusCode::BAD_REQUEST, "invalid_request", &reason))
 }
 
 /// The status says whether the component, the request or the host is to be mended.
-fn refused(refusal: Refusal) -> Response {
+fn refused(refusal: Refusal) -> Problem {
     let (status, code) = match refusal {
         Refusal::Unknown { .. } => (StatusCode::NOT_FOUND, "not_found"),
         Refusal::NothingThere { .. } => (StatusCode::CONFLICT, "conflict"),
@@ -240,6 +243,20 @@ fn refused(refusal: Refusal) -> Response {
     problem(status, code, &refusal.to_string())
 }
 
-fn problem(status: StatusCode, code: &str, error: &str) -> Response {
-    (status, Json(json!({ "error": error, "code": code, "details": {} }))).into_response()
+/// What is answered when a request cannot be carried out.
+struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    error: String,
+}
+
+fn problem(status: StatusCode, code: &'static str, error: &str) -> Problem {
+    Problem { status, code, error: error.to_owned() }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": self.error, "code": self.code, "details": {} });
+        (self.status, Json(body)).into_response()
+    }
 }
