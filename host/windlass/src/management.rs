@@ -117,9 +117,7 @@ async fn ready(State(management): Managed) -> Response {
     }
     match records::check(&management.database).await {
         Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            problem(StatusCode::SERVICE_UNAVAILABLE, "database", &error).into_response()
-        }
+        Err(error) => problem(StatusCode::SERVICE_UNAVAILABLE, "database", &error).into_response(),
     }
 }
 
@@ -177,10 +175,7 @@ async fn rollback(
     management.fleet.rollback(&id).await.map(Json).map_err(refused)
 }
 
-async fn remove(
-    State(management): Managed,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+async fn remove(State(management): Managed, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let id = component(&id)?;
     management.fleet.remove(&id).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
