@@ -70,7 +70,8 @@ schemathesis: host components ## random requests made from the OpenAPI document
 
 .PHONY: bench
 bench: components fixtures ## the table of ratios (docs: tests/bench)
-	@cargo run --release --package windlass-bench
+	@cargo build --release --package windlass --package windlass-bench
+	@target/release/windlass-bench
 
 .PHONY: clean-data
 clean-data: ## delete the data of `make run`

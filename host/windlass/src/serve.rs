@@ -8,7 +8,9 @@ use anyhow::{Context, bail};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
+use axum::Router;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use windlass_engine::{Capability, Engine, Fleet};
@@ -46,6 +48,10 @@ async fn serve(
     configuration: Configuration,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 ) -> anyhow::Result<()> {
+    // What runs beside the requests, and ends with them.
+    let mut beside = JoinSet::new();
+    let stop = CancellationToken::new();
+    beside.spawn(stop_on_signal(stop.clone())?);
     let tls = tls(&configuration)?;
     let map = installed::Map::read(&configuration.manifest)?;
     let pages = Arc::new(Reference::load(map.base(), map.openapi())?);
@@ -71,7 +77,6 @@ async fn serve(
     .with_cors(configuration.cors.clone())
     .with_trusted_proxies(configuration.trusted_proxies.clone());
 
-    let stop = CancellationToken::new();
     let management = management::router(Arc::new(Management {
         fleet: Arc::clone(&fleet),
         identity: Arc::clone(&identity),
@@ -84,17 +89,12 @@ async fn serve(
     if token_is_new {
         printer::line(format!("management token (shown once): {token}"));
     }
-    tokio::spawn(look_after(Arc::clone(&fleet), idempotency, metrics));
-    tokio::spawn(follow_revocations(identity));
-    tokio::spawn(stop_on_signal(stop.clone())?);
-    let managing = tokio::spawn(
-        axum::serve(manage, management)
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .into_future(),
-    );
+    beside.spawn(look_after(Arc::clone(&fleet), idempotency, metrics));
+    beside.spawn(follow_revocations(identity));
+    beside.spawn(manage_until_stopped(manage, management, stop.clone()));
     Arc::new(gateway).serve(listener, tls, stop, configuration.drain).await;
-    // The management listener ends with the APIs; a client that hangs there holds nobody up.
-    managing.abort();
+    // A client that hangs at the management listener holds nobody up.
+    beside.shutdown().await;
     tracing::info!("drained; goodbye");
     Ok(())
 }
@@ -141,6 +141,13 @@ fn announce(api: &str, manage: &TcpListener, data: &DataDirectory) -> anyhow::Re
         data.path().join(MANAGEMENT_TOKEN).display()
     ));
     Ok(())
+}
+
+async fn manage_until_stopped(listener: TcpListener, management: Router, stop: CancellationToken) {
+    let serving = axum::serve(listener, management).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = serving.await {
+        tracing::error!("the management listener failed: {error}");
+    }
 }
 
 async fn look_after(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
@@ -66,6 +67,8 @@ impl Guarded {
             connection.execute_batch("PRAGMA query_only = ON;")?;
         }
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+        // Otherwise a statement with a variable LIMIT is prepared anew after each binding.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let (deadline, opened_at) = (Arc::new(AtomicU64::new(u64::MAX)), Instant::now());
         let watched = Arc::clone(&deadline);
         connection.progress_handler(
