@@ -16,7 +16,7 @@ help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 .PHONY: run
-run: components host ## set up, build and serve on $(LISTEN) with SQLite in ./data
+run: components host ## set up, build and serve on 127.0.0.1:8080 with SQLite in ./data
 	@exec target/debug/windlass serve --listen $(LISTEN) --manage $(MANAGE) --data-dir $(DATA) --manifest spin.toml
 
 .PHONY: host
@@ -69,7 +69,7 @@ schemathesis: host components ## random requests made from the OpenAPI document
 	@tests/schemathesis/run
 
 .PHONY: bench
-bench: components fixtures ## the table of ratios (docs: tests/bench)
+bench: components fixtures ## measure, and print the table of ratios
 	@cargo build --release --package windlass --package windlass-bench
 	@target/release/windlass-bench
 

@@ -27,7 +27,7 @@ impl Management {
         found.unwrap_or_else(|| panic!("{id} is not among {components:?}"))
     }
 
-    /// Installs or swaps everything in `components` at once. See [`upload`] and [`swap`].
+    /// Installs or swaps everything in `components` at once. See [`install`] and [`swap`].
     pub async fn release(&self, components: &[Value]) -> Answer {
         self.client.post("/v1/releases", &json!({"components": components})).await
     }
