@@ -30,7 +30,7 @@ pub(crate) struct Admission {
     quarantine: Arc<Mutex<()>>,
 }
 
-/// Leave to work on one request. Ends with [`Admitted::ended`], or when dropped.
+/// Leave to work on one request. Ends with [`Admission::ended`], or when dropped.
 pub(crate) struct Admitted {
     permit: OwnedSemaphorePermit,
     quarantine: Option<OwnedMutexGuard<()>>,
