@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::Mutex;
 
@@ -27,6 +28,9 @@ use crate::statistics::{Snapshot, Statistics};
 
 /// How long an idle instance is kept before its memory is given back.
 const IDLE_FOR: Duration = Duration::from_secs(30);
+/// Components that are compiled at the same time when the host starts. One alone leaves cores idle
+/// between its parallel phases; many at once need memory.
+const LOADED_TOGETHER: usize = 4;
 /// How long a canary request may take.
 const CANARY_TIME: Duration = Duration::from_secs(5);
 
@@ -132,14 +136,8 @@ impl Fleet {
     /// The first component that is refused; nothing runs then.
     pub async fn start(&self, components: Vec<Recorded>) -> Result<(), Refusal> {
         let _change = self.changing.lock().await;
-        let mut slots = BTreeMap::new();
-        for component in components {
-            let Recorded { id, manifest, wasm, .. } = component;
-            let loaded = self.engine.load(&id, &manifest, wasm).await?;
-            let statistics = Arc::new(Statistics::new(id.as_str()));
-            let controller = Arc::new(Controller::new(loaded, statistics));
-            slots.insert(id, Arc::new(Slot::new(controller, None)));
-        }
+        let loads = components.into_iter().map(|component| self.first(component));
+        let slots = futures::stream::iter(loads).buffered(LOADED_TOGETHER).try_collect().await?;
         self.table.store(Arc::new(RoutingTable::new(slots)?));
         Ok(())
     }
@@ -264,6 +262,15 @@ impl Fleet {
                 trial.controller.release_idle(IDLE_FOR);
             }
         }
+    }
+
+    /// Makes the place of a component that runs from the start.
+    async fn first(&self, component: Recorded) -> Result<(ComponentId, Arc<Slot>), Refusal> {
+        let Recorded { id, manifest, wasm, .. } = component;
+        let loaded = self.engine.load(&id, &manifest, wasm).await?;
+        let statistics = Arc::new(Statistics::new(id.as_str()));
+        let controller = Arc::new(Controller::new(loaded, statistics));
+        Ok((id, Arc::new(Slot::new(controller, None))))
     }
 
     /// Compiles, checks and tries a proposal beside what serves.
