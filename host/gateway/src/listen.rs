@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
 use crate::{Cors, Gateway};
 
@@ -161,6 +161,8 @@ fn cors_layer(cors: &Cors) -> Option<CorsLayer> {
         let origins = cors.origins.iter();
         AllowOrigin::list(origins.filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
-    let layer = CorsLayer::new().allow_origin(origins).allow_headers(Any).allow_methods(Any);
+    // A wildcard would leave Authorization out (Fetch standard, 3.3.4): what is asked is allowed.
+    let headers = AllowHeaders::mirror_request();
+    let layer = CorsLayer::new().allow_origin(origins).allow_headers(headers).allow_methods(Any);
     Some(layer.expose_headers(Any).max_age(Duration::from_secs(600)))
 }

@@ -37,3 +37,4 @@ mod openapi;
 mod projects;
 mod services;
 mod swap;
+mod tls;
