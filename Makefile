@@ -20,8 +20,8 @@ run: components host ## set up, build and serve on 127.0.0.1:8080 with SQLite in
 	@exec target/debug/windlass serve --listen $(LISTEN) --manage $(MANAGE) --data-dir $(DATA) --manifest spin.toml
 
 .PHONY: host
-host: ## build the binary windlass
-	@cargo build --package windlass
+host: ## build the binary windlass (with the features of the whole workspace, as the tests do)
+	@cargo build --workspace --bins
 
 .PHONY: components
 components: ## build every component of spin.toml, finding or making the wasm target first
