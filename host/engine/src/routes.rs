@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::controller::Controller;
 use crate::manifest::ComponentId;
 use crate::refusal::Refusal;
 use crate::slot::Slot;
@@ -26,11 +25,6 @@ impl RoutingTable {
             }
         }
         Ok(Self { paths, slots })
-    }
-
-    /// The controller that answers a path, if any does. During a canary it may be either one.
-    pub fn find(&self, path: &str) -> Option<Arc<Controller>> {
-        self.slot(path).map(|slot| slot.pick())
     }
 
     /// The place a path leads to.
