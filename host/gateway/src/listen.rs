@@ -115,8 +115,11 @@ impl Connection {
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let Self { gateway, server, watcher, peer } = self;
         let cors = cors_layer(&gateway.cors);
-        let exchange =
-            tower::service_fn(move |request| Arc::clone(&gateway).exchange(request, peer));
+        // Boxed, because the layers and hyper would move it from hand to hand otherwise, and it is
+        // kilobytes long.
+        let exchange = tower::service_fn(move |request| {
+            Box::pin(Arc::clone(&gateway).exchange(request, peer))
+        });
         let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
             .and(NotForContentType::const_new("text/event-stream"));
         let service = ServiceBuilder::new()
