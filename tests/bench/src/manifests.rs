@@ -55,9 +55,9 @@ pub(crate) fn fresh_instances() -> Result<Table> {
     Ok(manifest)
 }
 
-/// One component that says hello at `/hello`.
-pub(crate) fn hello() -> Result<Table> {
-    small("hello", "/hello", &fixture("greeter_a")?)
+/// One component that says hello at `/hello`, by the name of its fixture.
+pub(crate) fn hello(name: &str) -> Result<Table> {
+    small("hello", "/hello", &fixture(name)?)
 }
 
 /// One component that answers when it is told to, at `/slow`.

@@ -25,7 +25,7 @@ const CONNECTIONS: u32 = 4;
 
 /// Swaps a controller between two builds under load.
 pub(crate) async fn swaps(plan: &Plan) -> Result<Vec<Row>> {
-    let setup = Setup::new(&manifests::hello()?)?;
+    let setup = Setup::new(&manifests::hello("greeter_a")?)?;
     let host = setup.start(Cores::Server)?;
     let releases = [release("greeter_b")?, release("greeter_a")?];
     for body in releases.iter().cycle().take(WARM_UP) {

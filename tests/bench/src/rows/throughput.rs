@@ -138,23 +138,22 @@ async fn check_same_answers(contenders: &[Contender]) -> Result<()> {
 
 /// A component that says hello, against a hyper server that does and against `wasmtime serve`.
 pub(crate) async fn hello(plan: &Plan) -> Result<Vec<Row>> {
-    let setup = Setup::new(&manifests::hello()?)?;
+    let lean = Setup::new(&manifests::hello("hello")?)?;
+    let general = Setup::new(&manifests::hello("greeter_a")?)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("hello");
     let request = || Request::get("/hello", None);
+    let hyper = Process::start(command, Announcement::Own, Cores::Server)?;
     let mut contenders = vec![
-        Contender::of_host("windlass", setup.start(Cores::Server)?, request()),
-        Contender::new(
-            "hyper",
-            Process::start(command, Announcement::Own, Cores::Server)?,
-            request(),
-        ),
+        Contender::of_host("windlass", lean.start(Cores::Server)?, request()),
+        Contender::of_host("windlass, spin-sdk's macro", general.start(Cores::Server)?, request()),
+        Contender::new("hyper", hyper, request()),
     ];
     let wasmtime = wasmtime();
     if let Some(program) = &wasmtime {
         let mut command = Command::new(program);
         command.args(["serve", "--addr", "127.0.0.1:0", "-Sp3,cli", "-Wcomponent-model-async"]);
-        command.arg(manifests::fixture("greeter_a")?);
+        command.arg(manifests::fixture("hello")?);
         let process = Process::start(command, Announcement::Wasmtime, Cores::Server)?;
         contenders.push(Contender::new("wasmtime serve", process, request()));
     }
@@ -165,10 +164,12 @@ pub(crate) async fn hello(plan: &Plan) -> Result<Vec<Row>> {
         }
     }
     compete(plan, &mut contenders).await?;
-    let own = &contenders[0];
-    let mut rows =
-        vec![own.row("hello component against hyper", &contenders[1], ">= 0.5x", Some(0.5))];
-    rows.push(match contenders.get(2) {
+    let (own, general, hyper) = (&contenders[0], &contenders[1], &contenders[2]);
+    let mut rows = vec![
+        own.row("hello component against hyper", hyper, ">= 0.5x", Some(0.5)),
+        general.row("  the same, written with spin-sdk's macro", hyper, "", None),
+    ];
+    rows.push(match contenders.get(3) {
         Some(other) => {
             own.row("hello component against wasmtime serve", other, ">= 1.0x", Some(1.0))
         }
