@@ -54,10 +54,60 @@ pub(crate) struct Settings {
     log: Option<String>,
 }
 
+/// Settings of a host that serves, which `doctor` examines too. With those of [`Settings`] there
+/// is a flag for every key.
+#[derive(Args, Serialize, Default)]
+pub(crate) struct ServeSettings {
+    /// How the log is written: `text` or `json`
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<String>,
+    /// Where traces are sent (OTLP over HTTP), such as `http://127.0.0.1:4318`
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otlp_endpoint: Option<String>,
+    /// Certificate chain of the APIs (PEM); with it they are served over TLS
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_certificate: Option<String>,
+    /// Private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<String>,
+    /// Origins browsers may call from, such as `https://console.example`, or `*`
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cors_origins: Option<Vec<String>>,
+    /// IP addresses of proxies whose X-Forwarded-For is believed
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_proxies: Option<Vec<String>>,
+    /// KiB of one request body, 1 to 1048576
+    #[arg(long, value_name = "KIB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_limit_kib: Option<u32>,
+    /// Connections at one time, 1 to 1000000
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<u32>,
+    /// Time for the head of a request, and again for its body, 1 to 3600
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receive_seconds: Option<u32>,
+    /// Time a client may read nothing before it is cut off, 1 to 3600
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stall_seconds: Option<u32>,
+    /// Time requests have to end when the host stops, 1 to 3600
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain_seconds: Option<u32>,
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Serve the APIs
-    Serve,
+    Serve(#[command(flatten)] ServeSettings),
     /// Bring the database to the schema of this version
     Migrate,
     /// See and change which components run
@@ -67,19 +117,23 @@ enum Command {
     #[command(subcommand)]
     Tokens(tokens::Tokens),
     /// Check configuration, data, database, components and the running host
-    Doctor,
+    Doctor(#[command(flatten)] ServeSettings),
 }
 
 impl Windlass {
     /// Does what was asked for.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let configuration = Configuration::load(&self.settings)?;
+        let serving = match &self.command {
+            Command::Serve(settings) | Command::Doctor(settings) => Some(settings),
+            _ => None,
+        };
+        let configuration = Configuration::load(&self.settings, serving)?;
         match self.command {
-            Command::Serve => serve::run(configuration),
+            Command::Serve(_) => serve::run(configuration),
             Command::Migrate => migrate::run(&configuration),
             Command::Components(command) => command.run(&configuration),
             Command::Tokens(command) => command.run(&configuration),
-            Command::Doctor => doctor::run(&configuration),
+            Command::Doctor(_) => doctor::run(&configuration),
         }
     }
 }

@@ -11,7 +11,8 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use windlass_gateway::{Cors, GatewayLimits};
 
-use crate::command::Settings;
+use crate::command::{ServeSettings, Settings};
+use crate::telemetry;
 
 /// The file that is read when it is there and none is named.
 const DEFAULT_FILE: &str = "windlass.toml";
@@ -47,8 +48,8 @@ pub(crate) struct Configuration {
     pub(crate) drain: Duration,
 }
 
-/// The configuration as written. Every key is also a variable: `WINDLASS_` and the key in
-/// capitals.
+/// The configuration as written. Every key is also a flag (with hyphens) and a variable:
+/// `WINDLASS_` and the key in capitals.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -117,8 +118,12 @@ const KEYS: [&str; 17] = [
 ];
 
 impl Configuration {
-    /// Reads and checks everything.
-    pub(crate) fn load(settings: &Settings) -> anyhow::Result<Self> {
+    /// Reads and checks everything; commands other than `serve` and `doctor` have no flags for
+    /// what only a serving host needs.
+    pub(crate) fn load(
+        settings: &Settings,
+        serving: Option<&ServeSettings>,
+    ) -> anyhow::Result<Self> {
         let mut figment = Figment::from(Serialized::defaults(Raw::default()));
         if let Some(file) = file(settings)? {
             figment = figment.merge(Toml::file_exact(file));
@@ -126,6 +131,9 @@ impl Configuration {
         figment = figment
             .merge(Env::prefixed("WINDLASS_").only(&KEYS))
             .merge(Serialized::defaults(settings));
+        if let Some(serving) = serving {
+            figment = figment.merge(Serialized::defaults(serving));
+        }
         let raw: Raw = figment.extract().map_err(|error| explain(&error))?;
         raw.check()
     }
@@ -169,6 +177,7 @@ impl Raw {
         let limits =
             GatewayLimits { bodies_bytes: limits.bodies_bytes.max(limits.body_bytes), ..limits };
         let tls = self.tls()?;
+        telemetry::filter(&self.log)?;
         Ok(Configuration {
             listen: address("listen", &self.listen)?,
             manage: address("manage", &self.manage)?,
@@ -193,8 +202,12 @@ impl Raw {
     fn tls(&self) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
         match (self.tls_certificate.as_str(), self.tls_key.as_str()) {
             ("", "") => Ok(None),
-            (_, "") => bail!("tls_certificate is set and tls_key is not; set both, or neither"),
-            ("", _) => bail!("tls_key is set and tls_certificate is not; set both, or neither"),
+            (certificate, "") => {
+                bail!("tls_certificate is {certificate:?} without a tls_key; set both, or neither")
+            }
+            ("", key) => {
+                bail!("tls_key is {key:?} without a tls_certificate; set both, or neither")
+            }
             (certificate, key) => Ok(Some((certificate.into(), key.into()))),
         }
     }
@@ -253,7 +266,11 @@ fn seconds(key: &str, value: u32) -> anyhow::Result<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+    use serde_json::Value;
+
     use super::*;
+    use crate::command::Windlass;
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Raw), expected: &str) {
@@ -272,6 +289,7 @@ mod tests {
         check(|_| {}, "");
         check(|raw| raw.listen = "8080".to_owned(), "listen");
         check(|raw| raw.database = "mysql://x".to_owned(), "database");
+        check(|raw| raw.log = "windlass=loud".to_owned(), "log is");
         check(|raw| raw.log_format = "xml".to_owned(), "log_format");
         check(|raw| raw.tls_key = "key.pem".to_owned(), "tls_certificate");
         check(|raw| raw.cors_origins = vec!["console.example".to_owned()], "cors_origins");
@@ -290,6 +308,28 @@ mod tests {
         let mut keys = keys;
         keys.sort();
         assert_eq!(keys, known);
+        Ok(())
+    }
+
+    #[test]
+    fn every_key_is_a_flag_of_serve_and_a_row_of_the_manual() -> anyhow::Result<()> {
+        let command = Windlass::command();
+        let serve = command.find_subcommand("serve").context("it can serve")?;
+        let flags: Vec<_> = command.get_arguments().chain(serve.get_arguments()).collect();
+        let manual = include_str!("../../../docs/operators.md");
+        let defaults = serde_json::to_value(Raw::default())?;
+        for key in KEYS {
+            let flag = key.replace('_', "-");
+            let is_flag = |argument: &&clap::Arg| argument.get_long() == Some(flag.as_str());
+            assert!(flags.iter().any(is_flag), "serve has no --{flag}");
+            let default = match &defaults[key] {
+                Value::String(text) if !text.is_empty() => format!("`{text}`"),
+                Value::Number(number) => number.to_string(),
+                _ => "none".to_owned(),
+            };
+            let row = format!("| `{key}` | `--{flag}` | {default} |");
+            assert!(manual.contains(&row), "docs/operators.md has no row {row}");
+        }
         Ok(())
     }
 }

@@ -28,12 +28,7 @@ pub(crate) struct Telemetry {
 impl Telemetry {
     /// Starts all three. Call it once, before the asynchronous runtime.
     pub(crate) fn start(configuration: &Configuration) -> anyhow::Result<Self> {
-        let filter = EnvFilter::try_new(&configuration.log).with_context(|| {
-            format!(
-                "log is {:?}; use a filter such as info or warn,windlass_engine=debug",
-                configuration.log
-            )
-        })?;
+        let filter = filter(&configuration.log)?;
         let log = tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
@@ -64,6 +59,13 @@ impl Telemetry {
             tracing::warn!("the last traces were not sent: {error}");
         }
     }
+}
+
+/// Understands the key `log`.
+pub(crate) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(text).with_context(|| {
+        format!("log is {text:?}; use a filter such as info or warn,windlass_engine=debug")
+    })
 }
 
 fn exporter(endpoint: &str) -> anyhow::Result<SdkTracerProvider> {
