@@ -25,7 +25,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="windlass-schemathesis-") as data:
         log_file = pathlib.Path(data, "server.log")
         with log_file.open("wb") as log:
-            server, base = start(data, log)
+            # A directory of its own: the host takes none that others keep files in.
+            server, base = start(os.path.join(data, "data"), log)
             try:
                 status = examine(base, data)
             finally:

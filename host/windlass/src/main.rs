@@ -12,6 +12,7 @@ mod printer;
 mod records;
 mod serve;
 mod telemetry;
+mod tls;
 
 use std::process::ExitCode;
 

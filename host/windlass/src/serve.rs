@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use windlass_engine::{Capability, Engine, Fleet};
 use windlass_gateway::{Authenticator, Gateway, Operations, OperationsCapability};
@@ -23,7 +20,7 @@ use crate::data::{DataDirectory, MANAGEMENT_TOKEN};
 use crate::management::{self, Management};
 use crate::pages::Reference;
 use crate::telemetry::Telemetry;
-use crate::{installed, printer, records};
+use crate::{installed, printer, records, tls};
 
 /// How often idle instances, old idempotency keys and collected metrics are looked after.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -52,14 +49,12 @@ async fn serve(
     let mut beside = JoinSet::new();
     let stop = CancellationToken::new();
     beside.spawn(stop_on_signal(stop.clone())?);
-    let tls = tls(&configuration)?;
+    let tls = tls::acceptor(&configuration)?;
     let map = installed::Map::read(&configuration.manifest)?;
     let pages = Arc::new(Reference::load(map.base(), map.openapi())?);
     let data = DataDirectory::open(&configuration.data_dir)?;
+    let _only_host = data.lock()?;
     let (token, token_is_new) = data.management_token()?;
-    let listener = listen("listen", configuration.listen).await?;
-    let manage = listen("manage", configuration.manage).await?;
-
     let database = Arc::new(records::open(&configuration, &data).await?);
     records::migrate(&database).await?;
     let identity = Arc::new(records::identity(&database, &data).await?);
@@ -67,6 +62,10 @@ async fn serve(
     let operations = Arc::new(Operations::default());
 
     let fleet = fleet(&data, &database, &identity, &operations, &map).await?;
+
+    // Whatever can be wrong was said by now, but for the listeners themselves.
+    let listener = listen("listen", configuration.listen).await?;
+    let manage = listen("manage", configuration.manage).await?;
     let gateway = Gateway::new(
         Arc::clone(&fleet),
         Arc::new(Callers(Arc::clone(&identity))),
@@ -77,18 +76,19 @@ async fn serve(
     .with_cors(configuration.cors.clone())
     .with_trusted_proxies(configuration.trusted_proxies.clone());
 
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    announce(&format!("{scheme}://{}", listener.local_addr()?), &manage, &data, &fleet)?;
+    if token_is_new {
+        printer::line(format!("management token (shown once): {token}"));
+        data.management_token_shown()?;
+    }
     let management = management::router(Arc::new(Management {
         fleet: Arc::clone(&fleet),
         identity: Arc::clone(&identity),
         database,
         metrics: metrics.clone(),
-        token: token.clone(),
+        token,
     }));
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    announce(&format!("{scheme}://{}", listener.local_addr()?), &manage, &data)?;
-    if token_is_new {
-        printer::line(format!("management token (shown once): {token}"));
-    }
     beside.spawn(look_after(Arc::clone(&fleet), idempotency, metrics));
     beside.spawn(follow_revocations(identity));
     beside.spawn(manage_until_stopped(manage, management, stop.clone()));
@@ -130,17 +130,33 @@ async fn listen(key: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpL
     })
 }
 
-fn announce(api: &str, manage: &TcpListener, data: &DataDirectory) -> anyhow::Result<()> {
+fn announce(
+    api: &str,
+    manage: &TcpListener,
+    data: &DataDirectory,
+    fleet: &Fleet,
+) -> anyhow::Result<()> {
     printer::line(format!("listening on {api}"));
     printer::line(format!("management on http://{}", manage.local_addr()?));
     printer::line(format!("data in {}", data.path().display()));
     printer::line(format!("api reference at {api}/reference"));
-    printer::line(format!("next: curl {api}/api/v1/health, then the quick tour in README.md"));
+    match first_canary(fleet) {
+        Some(path) => {
+            printer::line(format!("next: curl {api}{path}, then the quick tour in README.md"));
+        }
+        None => printer::line("next: the quick tour in README.md"),
+    }
     printer::line(format!(
         "the management token is in {}",
         data.path().join(MANAGEMENT_TOKEN).display()
     ));
     Ok(())
+}
+
+/// A path that answers without credentials: whatever the map has a component tried with.
+fn first_canary(fleet: &Fleet) -> Option<String> {
+    let table = fleet.table();
+    table.slots().values().find_map(|slot| slot.stable().manifest().canary.clone())
 }
 
 async fn manage_until_stopped(listener: TcpListener, management: Router, stop: CancellationToken) {
@@ -187,24 +203,6 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output 
         tracing::info!("stopping: requests that have begun may end");
         stop.cancel();
     })
-}
-
-/// Reads the certificate and its key.
-fn tls(configuration: &Configuration) -> anyhow::Result<Option<TlsAcceptor>> {
-    let Some((certificate, key)) = &configuration.tls else { return Ok(None) };
-    let certificates = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("tls_certificate {} (PEM)", certificate.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("tls_key {} (PEM)", key.display()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut server = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .context("tls_certificate and tls_key do not fit each other")?;
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(TlsAcceptor::from(Arc::new(server))))
 }
 
 /// Tells the gateway who calls.

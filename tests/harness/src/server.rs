@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -81,7 +82,7 @@ impl Server {
         let mut server = Self {
             options,
             database_url,
-            data: TempDir::with_prefix("windlass-e2e-").expect("a temporary directory"),
+            data: private_directory(),
             process: None,
             log: Arc::default(),
             listen: String::new(),
@@ -261,6 +262,13 @@ impl Drop for Server {
             print_log(&self.log());
         }
     }
+}
+
+/// A temporary directory fit for data: its owner's alone.
+pub fn private_directory() -> TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("windlass-e2e-").permissions(fs::Permissions::from_mode(0o700));
+    builder.tempdir().expect("a temporary directory")
 }
 
 /// The binary without anything of the surrounding environment that would configure it.

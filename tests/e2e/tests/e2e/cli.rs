@@ -96,7 +96,6 @@ fn a_wrong_value_names_its_key_and_the_fix() {
         assert!(!output.status.success(), "{arguments:?}");
         let said = errors(&output);
         assert!(said.contains(key) && said.contains(fix), "{arguments:?}: {said}");
-        assert!(output.stdout.is_empty(), "something listened");
     }
     for (variable, value) in [
         ("WINDLASS_DRAIN_SECONDS", "soon"),

@@ -36,5 +36,6 @@ mod matrix;
 mod openapi;
 mod projects;
 mod services;
+mod starting;
 mod swap;
 mod tls;
