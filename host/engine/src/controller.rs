@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
+use tracing::Instrument;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::Proxy;
@@ -137,8 +138,13 @@ impl Controller {
             None => self.instantiate(context).await?,
         };
         let (reply, replied) = tokio::sync::oneshot::channel();
-        let driver: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(Arc::clone(self).drive(admitted, running, request, reply));
+        // Only there when traces are exported. What the component asks of the host is inside of it.
+        let span = tracing::debug_span!(
+            target: "windlass::trace", "component",
+            windlass.component = %self.id(), windlass.digest = self.digest(),
+        );
+        let driven = Arc::clone(self).drive(admitted, running, request, reply);
+        let driver: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(driven.instrument(span));
         match select(driver, replied).await {
             // The usual case: the whole answer is there and the instance is back in its place.
             Either::Left(((), replied)) => replied.await.unwrap_or(Err(Failure::Unanswered)),

@@ -10,7 +10,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use windlass_engine::{
     Answer, AnswerBody, Authentication, Controller, Failure, RequestContext, Slot,
 };
@@ -51,8 +52,13 @@ impl Gateway {
         let span = tracing::debug_span!(
             target: "windlass::trace", "request",
             otel.kind = "server", http.request.method = %method, url.path = path, request_id = %id,
+            windlass.component = Empty, http.response.status_code = Empty, otel.status_code = Empty,
         );
-        let mut answer = match self.answer(request, peer, &id).instrument(span).await {
+        if let (Some(join), false) = (self.join_trace, span.is_disabled()) {
+            join(&span, request.headers());
+        }
+        let answer = self.answer(request, peer, &id, &span).instrument(span.clone());
+        let mut answer = match answer.await {
             Ok(answer) => answer,
             Err(problem) => {
                 if let Problem::Component(failure) = &problem {
@@ -68,6 +74,10 @@ impl Gateway {
         if let Ok(value) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, value);
         }
+        span.record("http.response.status_code", answer.status().as_u16());
+        if answer.status().is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
         tracing::info!(
             request_id = %id, %method, path, status = answer.status().as_u16(),
             milliseconds = begun.elapsed().as_secs_f64() * 1_000.0, "request"
@@ -80,12 +90,14 @@ impl Gateway {
         request: Request<Incoming>,
         peer: SocketAddr,
         id: &Arc<str>,
+        span: &Span,
     ) -> Result<Answer, Problem> {
         let path = request.uri().path();
         let slot = self.fleet.table().slot(path).cloned();
         let Some(slot) = slot else {
             return self.pages.page(path).map(page_answer).ok_or(Problem::NoRoute);
         };
+        span.record("windlass.component", slot.stable().id().as_str());
         if request.uri().host().is_none() && !request.headers().contains_key(HOST) {
             return Err(Problem::NoHost);
         }
@@ -115,7 +127,8 @@ impl Gateway {
             }
             Some(record) => {
                 // The effect and the record belong together, also when the client goes away.
-                let work = tokio::spawn(Arc::clone(self).call_once(call, record));
+                let work = Arc::clone(self).call_once(call, record).instrument(span.clone());
+                let work = tokio::spawn(work);
                 work.await.unwrap_or(Err(Problem::Component(Failure::Unanswered)))
             }
         }

@@ -56,6 +56,9 @@ pub trait Authenticator: Send + Sync {
     fn authenticate(&self, headers: &HeaderMap) -> Authentication;
 }
 
+/// Puts the span of a request into the trace its headers name. Called only when spans are taken.
+pub type JoinTrace = fn(&tracing::Span, &HeaderMap);
+
 /// A document the host serves by itself.
 #[derive(Clone)]
 pub struct Page {
@@ -87,6 +90,7 @@ pub struct Gateway {
     limits: GatewayLimits,
     cors: Cors,
     trusted_proxies: Vec<IpAddr>,
+    join_trace: Option<JoinTrace>,
     bodies: Semaphore,
 }
 
@@ -111,6 +115,7 @@ impl Gateway {
             limits,
             cors: Cors::default(),
             trusted_proxies: Vec::new(),
+            join_trace: None,
             bodies,
         }
     }
@@ -126,6 +131,13 @@ impl Gateway {
     #[must_use]
     pub fn with_trusted_proxies(mut self, proxies: Vec<IpAddr>) -> Self {
         self.trusted_proxies = proxies;
+        self
+    }
+
+    /// Continues the traces of callers.
+    #[must_use]
+    pub fn with_joined_traces(mut self, join: JoinTrace) -> Self {
+        self.join_trace = Some(join);
         self
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tracing::Instrument;
 use wasmtime::component::{Accessor, HasSelf, Linker, Resource};
 use windlass_engine::{
     Admission, Capability, ComponentId, ComponentManifest, HostState, InterfaceGrant,
@@ -102,6 +103,13 @@ fn transaction(
     Ok(Arc::clone(&state.table.get(handle)?.0))
 }
 
+/// One call in a trace. Only there when traces are exported.
+fn span(function: &'static str) -> tracing::Span {
+    tracing::debug_span!(
+        target: "windlass::trace", "storage", otel.name = function, otel.kind = "client",
+    )
+}
+
 impl types::Host for HostState {}
 
 impl sql::Host for HostState {}
@@ -124,7 +132,10 @@ impl sql::HostWithStore<HostState> for HasSelf<HostState> {
             session(state).map(|session| (session, state.request().deadline))
         });
         Ok(match caller {
-            Ok((session, deadline)) => session.query(&statement, parameters, deadline).await,
+            Ok((session, deadline)) => {
+                let query = session.query(&statement, parameters, deadline);
+                query.instrument(span("storage.query")).await
+            }
             Err(error) => Err(error),
         })
     }
@@ -139,7 +150,8 @@ impl sql::HostTransactionWithStore<HostState> for HasSelf<HostState> {
             Ok(caller) => caller,
             Err(error) => return Ok(Err(error)),
         };
-        let begun = match session.begin(deadline, mark).await {
+        let begin = session.begin(deadline, mark).instrument(span("storage.transaction.begin"));
+        let begun = match begin.await {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
@@ -160,7 +172,8 @@ impl sql::HostTransactionWithStore<HostState> for HasSelf<HostState> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
         let transaction = accessor.with(|mut access| transaction(access.get(), &handle))?;
-        Ok(transaction.query(&statement, parameters).await)
+        let query = transaction.query(&statement, parameters);
+        Ok(query.instrument(span("storage.transaction.query")).await)
     }
 
     async fn execute(
@@ -170,7 +183,8 @@ impl sql::HostTransactionWithStore<HostState> for HasSelf<HostState> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let transaction = accessor.with(|mut access| transaction(access.get(), &handle))?;
-        Ok(transaction.execute(&statement, parameters).await)
+        let execute = transaction.execute(&statement, parameters);
+        Ok(execute.instrument(span("storage.transaction.execute")).await)
     }
 
     async fn commit(
@@ -178,7 +192,7 @@ impl sql::HostTransactionWithStore<HostState> for HasSelf<HostState> {
         handle: Resource<OpenTransaction>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let transaction = accessor.with(|mut access| access.get().table.delete(handle))?;
-        Ok(transaction.0.commit().await)
+        Ok(transaction.0.commit().instrument(span("storage.transaction.commit")).await)
     }
 }
 
@@ -190,7 +204,10 @@ impl sql_sync::Host for HostState {
     ) -> wasmtime::Result<Result<Rows, Error>> {
         let deadline = self.request().deadline;
         Ok(match session(self) {
-            Ok(session) => session.query(&statement, parameters, deadline).await,
+            Ok(session) => {
+                let query = session.query(&statement, parameters, deadline);
+                query.instrument(span("storage.query")).await
+            }
             Err(error) => Err(error),
         })
     }
@@ -202,7 +219,8 @@ impl sql_sync::HostTransaction for HostState {
             Ok(caller) => caller,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(match session.begin(deadline, mark).await {
+        let begin = session.begin(deadline, mark).instrument(span("storage.transaction.begin"));
+        Ok(match begin.await {
             Ok(begun) => Ok(self.table.push(OpenTransaction(Arc::new(begun)))?),
             Err(error) => Err(error),
         })
@@ -214,7 +232,9 @@ impl sql_sync::HostTransaction for HostState {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
-        Ok(transaction(self, &handle)?.query(&statement, parameters).await)
+        let transaction = transaction(self, &handle)?;
+        let query = transaction.query(&statement, parameters);
+        Ok(query.instrument(span("storage.transaction.query")).await)
     }
 
     async fn execute(
@@ -223,7 +243,9 @@ impl sql_sync::HostTransaction for HostState {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        Ok(transaction(self, &handle)?.execute(&statement, parameters).await)
+        let transaction = transaction(self, &handle)?;
+        let execute = transaction.execute(&statement, parameters);
+        Ok(execute.instrument(span("storage.transaction.execute")).await)
     }
 
     async fn commit(
@@ -231,7 +253,7 @@ impl sql_sync::HostTransaction for HostState {
         handle: Resource<OpenTransaction>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let transaction = self.table.delete(handle)?;
-        Ok(transaction.0.commit().await)
+        Ok(transaction.0.commit().instrument(span("storage.transaction.commit")).await)
     }
 
     async fn drop(&mut self, handle: Resource<OpenTransaction>) -> wasmtime::Result<()> {

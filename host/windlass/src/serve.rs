@@ -19,7 +19,7 @@ use crate::configuration::Configuration;
 use crate::data::{DataDirectory, MANAGEMENT_TOKEN};
 use crate::management::{self, Management};
 use crate::pages::Reference;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::{installed, printer, records, tls};
 
 /// How often idle instances, old idempotency keys and collected metrics are looked after.
@@ -66,7 +66,7 @@ async fn serve(
     // Whatever can be wrong was said by now, but for the listeners themselves.
     let listener = listen("listen", configuration.listen).await?;
     let manage = listen("manage", configuration.manage).await?;
-    let gateway = Gateway::new(
+    let mut gateway = Gateway::new(
         Arc::clone(&fleet),
         Arc::new(Callers(Arc::clone(&identity))),
         Arc::clone(&idempotency) as _,
@@ -75,6 +75,9 @@ async fn serve(
     )
     .with_cors(configuration.cors.clone())
     .with_trusted_proxies(configuration.trusted_proxies.clone());
+    if configuration.otlp_endpoint.is_some() {
+        gateway = gateway.with_joined_traces(telemetry::join_trace);
+    }
 
     let scheme = if tls.is_some() { "https" } else { "http" };
     announce(&format!("{scheme}://{}", listener.local_addr()?), &manage, &data, &fleet)?;

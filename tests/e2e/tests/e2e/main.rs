@@ -39,3 +39,4 @@ mod services;
 mod starting;
 mod swap;
 mod tls;
+mod traces;
