@@ -1,6 +1,6 @@
 //! Everything about identities in one place, as the gateway and the binary use it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
@@ -16,7 +16,7 @@ use crate::passwords::Passwords;
 use crate::throttle::Throttle;
 use crate::tokens::Tokens;
 use crate::vault::Vault;
-use crate::{IdentityError, api_tokens};
+use crate::{IdentityError, api_tokens, keys};
 
 /// The longest lifetime of a bearer token.
 const LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -41,7 +41,8 @@ pub struct IssuedToken {
 
 /// Keys, tokens, passwords, limits and secrets of one host.
 pub struct Identity {
-    tokens: Tokens,
+    /// Exchanged as a whole when the key is rotated.
+    tokens: RwLock<Tokens>,
     passwords: Passwords,
     throttle: Throttle,
     vault: Vault,
@@ -73,7 +74,7 @@ impl Identity {
     ) -> Result<Self, IdentityError> {
         let keys = Keys::load(data)?;
         let identity = Self {
-            tokens: Tokens::new(&keys.tokens)?,
+            tokens: RwLock::new(Tokens::new(&keys.tokens)?),
             passwords: Passwords::new()?,
             throttle: Throttle::default(),
             vault: Vault::new(&keys.secrets),
@@ -136,7 +137,7 @@ impl Identity {
     }
 
     fn authenticate_bearer(&self, text: &str) -> Result<(Arc<str>, Arc<str>), &'static str> {
-        let token = self.tokens.verify(text, (self.clock)())?;
+        let token = self.tokens().verify(text, (self.clock)())?;
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         if memory.is_revoked(&token.token_id, &token.subject, token.issued_at_us) {
             return Err("the token was revoked");
@@ -175,21 +176,44 @@ impl Identity {
         }
         let id = Uuid::new_v4().to_string();
         let now = (self.clock)();
-        let token = self.tokens.issue(subject, &id, now, lifetime_seconds)?;
+        let token = self.tokens().issue(subject, &id, now, lifetime_seconds)?;
         let expires_at_seconds = (now / 1_000_000).unsigned_abs() + lifetime_seconds;
         Ok(IssuedToken { id, token, expires_at_seconds })
+    }
+
+    /// Makes a new key for signing bearer tokens and signs with it from now on. Tokens signed with
+    /// the keys before it stay good until they expire or their key file is taken away.
+    ///
+    /// # Errors
+    /// When the keys in the data directory cannot be read or written; the key before it then goes
+    /// on signing.
+    pub async fn rotate_token_key(&self, data: &Dir) -> Result<(), IdentityError> {
+        // One after the other, so that each rotation makes a file of its own.
+        let _writing = self.writing.lock().await;
+        keys::rotate_token_key(data)?;
+        let tokens = Tokens::new(&Keys::load(data)?.tokens)?;
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        Ok(())
+    }
+
+    fn tokens(&self) -> RwLockReadGuard<'_, Tokens> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Issues an API token, good for `lifetime_seconds` or for ever. Its text is answered once.
     ///
     /// # Errors
-    /// `invalid` for an empty or overlong subject; `unavailable`.
+    /// `invalid` for an empty or overlong subject, or a lifetime of none; `unavailable`.
     pub async fn create_api_token(
         &self,
         subject: &str,
         lifetime_seconds: Option<u64>,
     ) -> Result<(ApiToken, String), IdentityError> {
         check_name("the subject", subject)?;
+        if lifetime_seconds == Some(0) {
+            let reason = "the lifetime of an API token is at least 1 second, or left out";
+            return Err(IdentityError::Invalid(reason.to_owned()));
+        }
         let text = api_tokens::generate()?;
         let created_at_us = (self.clock)();
         let token = ApiToken {
@@ -206,6 +230,14 @@ impl Identity {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         memory.create_api_token(token.clone());
         Ok((token, text))
+    }
+
+    /// All API tokens that were not revoked by themselves, expired ones among them.
+    ///
+    /// # Errors
+    /// `unavailable` when the ledger cannot be read.
+    pub async fn list_api_tokens(&self) -> Result<Vec<ApiToken>, IdentityError> {
+        self.ledger.list_api_tokens().await.map_err(unavailable)
     }
 
     /// Revokes one token, of either kind. Idempotent.

@@ -50,12 +50,8 @@ impl Keys {
     }
 }
 
-/// Makes a new key for signing tokens. Hosts take it up when they start; tokens signed with the
-/// keys before it stay good.
-///
-/// # Errors
-/// When the data directory's keys cannot be read or written.
-pub fn rotate_token_key(data: &Dir) -> Result<(), IdentityError> {
+/// Makes a new key for signing tokens, which is the last one from the next [`Keys::load`] on.
+pub(crate) fn rotate_token_key(data: &Dir) -> Result<(), IdentityError> {
     let directory = open_directory(data)?;
     let newest = numbers(&directory, "token-", ".pem")?.last().copied().unwrap_or(0);
     create_token_key(&directory, newest + 1)

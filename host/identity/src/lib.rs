@@ -21,6 +21,5 @@ mod vault;
 pub use capability::IdentityCapability;
 pub use error::IdentityError;
 pub use identity::{Clock, Identity, IssuedToken};
-pub use keys::rotate_token_key;
 pub use ledger::{ApiToken, LedgerFuture, Revocations, TokenLedger};
 pub use secrets::SecretsCapability;

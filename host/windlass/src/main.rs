@@ -4,6 +4,7 @@
 mod command;
 mod commands;
 mod configuration;
+mod credentials;
 mod data;
 mod installed;
 mod management;

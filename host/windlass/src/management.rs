@@ -22,7 +22,8 @@ use windlass_engine::{
 use windlass_identity::Identity;
 use windlass_storage::Database;
 
-use crate::records;
+use crate::data::DataDirectory;
+use crate::{credentials, records};
 
 /// Bytes of one release: several components of other languages, in base64.
 const RELEASE_BYTES: usize = 512 * 1_048_576;
@@ -33,6 +34,7 @@ pub(crate) struct Management {
     pub(crate) identity: Arc<Identity>,
     pub(crate) database: Arc<Database>,
     pub(crate) metrics: PrometheusHandle,
+    pub(crate) data: DataDirectory,
     pub(crate) token: String,
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn router(management: Arc<Management>) -> Router {
         .route("/v1/releases", post(release).layer(DefaultBodyLimit::max(RELEASE_BYTES)))
         .route("/v1/tokens", post(issue))
         .route("/v1/tokens/revoke", post(revoke))
+        .merge(credentials::router())
         .layer(middleware::from_fn_with_state(Arc::clone(&management), authorize));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -95,7 +98,7 @@ pub(crate) fn router(management: Arc<Management>) -> Router {
         .with_state(management)
 }
 
-type Managed = State<Arc<Management>>;
+pub(crate) type Managed = State<Arc<Management>>;
 
 /// Lets through who knows the token. Compared by digest, so that timing tells nothing.
 async fn authorize(State(management): Managed, request: Request, next: Next) -> Response {
@@ -239,13 +242,13 @@ fn refused(refusal: Refusal) -> Problem {
 }
 
 /// What is answered when a request cannot be carried out.
-struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     error: String,
 }
 
-fn problem(status: StatusCode, code: &'static str, error: &str) -> Problem {
+pub(crate) fn problem(status: StatusCode, code: &'static str, error: &str) -> Problem {
     Problem { status, code, error: error.to_owned() }
 }
 

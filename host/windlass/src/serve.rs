@@ -90,6 +90,7 @@ async fn serve(
         identity: Arc::clone(&identity),
         database,
         metrics: metrics.clone(),
+        data,
         token,
     }));
     beside.spawn(look_after(Arc::clone(&fleet), idempotency, metrics));

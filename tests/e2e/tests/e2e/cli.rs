@@ -123,6 +123,62 @@ async fn a_termination_lets_requests_end_and_exits_with_0() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_token_is_created_once_listed_without_its_text_and_revoked() {
+    let mut server = Server::start();
+    let account = Account::register(&server.client()).await;
+    let create = ["tokens", "create-api", &account.id];
+    let token = said(server.command(&create)).trim().to_owned();
+    let ending =
+        said(server.command(&[create[0], create[1], create[2], "--lifetime-seconds", "60"]));
+    server.restart();
+    for token in [&token, ending.trim()] {
+        let client = server.client().with_authorization(&format!("Token {token}"));
+        let profile = client.get("/api/v1/user/profile").await.expect(200).json();
+        assert_eq!(profile["id"], account.id);
+    }
+    let listed = said(server.command(&["tokens", "list-api", "--json"]));
+    assert!(!listed.contains(&token), "{listed}");
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");
+    let listed = listed["api_tokens"].as_array().expect("a list");
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let kept = listed.iter().find(|token| token["expires_at"].is_null()).expect("one has no end");
+    assert_eq!(kept["subject"], account.id);
+    let id = kept["id"].as_str().expect("it has an id");
+    assert!(said(server.command(&["tokens", "list-api"])).contains(id));
+    said(server.command(&["tokens", "revoke", "--token-id", id]));
+    let client = server.client().with_authorization(&format!("Token {token}"));
+    client.get("/api/v1/user/profile").await.expect_error(401);
+    let refused = server.command(&[create[0], create[1], "robot", "--lifetime-seconds", "0"]);
+    assert!(errors(&refused).contains("lifetime"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_key_signs_at_once_and_the_one_before_it_still_verifies() {
+    let mut server = Server::start();
+    let account = Account::register(&server.client()).await;
+    said(server.command(&["tokens", "rotate-key"]));
+    let issued = said(server.command(&["tokens", "issue", &account.id]));
+    let key = |token: &str| token.split('.').next().map(str::to_owned);
+    assert_ne!(key(&account.token), key(&issued), "the head of a token names its key");
+    let keys = server.data_directory().join("keys");
+    assert!(keys.join("token-0002.pem").is_file(), "the new key is kept");
+    for restarted in [false, true] {
+        if restarted {
+            server.restart();
+        }
+        for token in [&account.token, issued.trim()] {
+            server.client().with_token(token).get("/api/v1/user/profile").await.expect(200);
+        }
+    }
+    // Taking the old key away ends what it signed.
+    fs::remove_file(keys.join("token-0001.pem")).expect("it is there");
+    server.restart();
+    let client = server.client();
+    client.with_token(&account.token).get("/api/v1/user/profile").await.expect_error(401);
+    client.with_token(issued.trim()).get("/api/v1/user/profile").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_are_their_owners_alone() {
     let server = Server::start();
     let token =
