@@ -192,9 +192,14 @@ impl Server {
 
     /// Runs another command of the binary against this server's data and management listener.
     pub fn command(&self, arguments: &[&str]) -> std::process::Output {
+        self.prepare(arguments).output().expect("the binary runs")
+    }
+
+    /// The same for a command that does not end by itself.
+    pub fn prepare(&self, arguments: &[&str]) -> Command {
         let mut command = self.base_command();
         command.args(arguments).env("WINDLASS_MANAGE", self.manage.trim_start_matches("http://"));
-        command.output().expect("the binary runs")
+        command
     }
 
     fn process_id(&self) -> Pid {

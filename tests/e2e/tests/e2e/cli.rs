@@ -1,20 +1,20 @@
 //! The binary as its operator meets it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use windlass_harness::fixtures::{fixture, target_directory};
 use windlass_harness::management::install;
-use windlass_harness::server::bare_command;
-use windlass_harness::{Account, Server};
+use windlass_harness::server::{ServerOptions, bare_command};
+use windlass_harness::{Account, Database, Server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn components_are_listed_installed_swapped_and_rolled_back() {
     let server = Server::start();
-    let examples = target_directory().join("wasm32-wasip2/release/examples");
-    let file = |name: &str| examples.join(name).display().to_string();
     server.management().release(&[install("greeter", &fixture("greeter_a"))]).await.expect(200);
     let listed = said(server.command(&["components", "list"]));
     for id in
@@ -22,16 +22,145 @@ async fn components_are_listed_installed_swapped_and_rolled_back() {
     {
         assert!(listed.contains(id), "{id} is not in:\n{listed}");
     }
-    said(server.command(&["components", "swap", "greeter", &file("greeter_b.wasm")]));
+    said(server.command(&["components", "swap", "greeter", &fixture_file("greeter_b")]));
     assert_eq!(server.client().get("/greeter/x").await.text(), "b");
     said(server.command(&["components", "rollback", "greeter"]));
     assert_eq!(server.client().get("/greeter/x").await.text(), "a");
-    let refused = server.command(&["components", "swap", "greeter", &file("canary_trap.wasm")]);
+    let refused = server.command(&["components", "swap", "greeter", &fixture_file("canary_trap")]);
     assert!(!refused.status.success());
     assert!(errors(&refused).contains("canary"), "{}", errors(&refused));
     assert_eq!(server.client().get("/greeter/x").await.text(), "a");
     said(server.command(&["components", "remove", "greeter"]));
     server.client().get("/greeter/x").await.expect_error(404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_is_installed_with_its_manifest() {
+    let server = Server::start();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let manifest = directory.path().join("manifest.toml");
+    let text = "routes = [\"/greeter/...\"]\ncanary = \"/greeter/canary\"\nversion = \"3.2.1\"\n";
+    fs::write(&manifest, text).expect("it can be written");
+    let manifest = manifest.display().to_string();
+    let install = |id: &str, name: &str| {
+        let file = fixture_file(name);
+        server.command(&["components", "install", id, &file, "--component-manifest", &manifest])
+    };
+    assert!(said(install("greeter", "greeter_a")).contains("greeter runs "));
+    assert_eq!(server.client().get("/greeter/x").await.expect(200).text(), "a");
+    let listed = said(server.command(&["components", "list"]));
+    let row = listed.lines().find(|line| line.starts_with("greeter ")).expect("it is listed");
+    assert!(row.contains("3.2.1") && row.contains("/greeter/..."), "{row}");
+    let refused = errors(&install("rival", "greeter_b"));
+    assert!(refused.contains("/greeter/..."), "the route is taken: {refused}");
+    fs::write(&manifest, "route = \"/greeter\"\n").expect("it can be written");
+    let refused = errors(&install("other", "greeter_b"));
+    assert!(refused.contains("manifest.toml") && refused.contains("route"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_of_several_moves_together_or_not_at_all() {
+    let server = Server::start();
+    let a = fixture("greeter_a");
+    server.management().release(&[install("one", &a), install("two", &a)]).await.expect(200);
+    let answers = async || {
+        let client = server.client();
+        (client.get("/one/x").await.text(), client.get("/two/x").await.text())
+    };
+    let pair = |id: &str, name: &str| format!("{id}={}", fixture_file(name));
+    let both = [pair("one", "greeter_b"), pair("two", "greeter_b")];
+    let released = said(server.command(&["components", "release", &both[0], &both[1]]));
+    assert!(released.contains("one runs ") && released.contains("two runs "), "{released}");
+    assert_eq!(answers().await, ("b".to_owned(), "b".to_owned()));
+    let half = [pair("one", "greeter_a"), pair("two", "canary_trap")];
+    let refused = server.command(&["components", "release", &half[0], &half[1]]);
+    assert!(!refused.status.success() && errors(&refused).contains("two"), "{refused:?}");
+    assert_eq!(answers().await, ("b".to_owned(), "b".to_owned()));
+    let refused = server.command(&["components", "release", "one"]);
+    assert!(errors(&refused).contains("NAME=FILE"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_is_listed_promoted_and_ended() {
+    let server = Server::start();
+    server.management().release(&[install("greeter", &fixture("greeter_a"))]).await.expect(200);
+    let b = fixture_file("greeter_b");
+    let try_b = ["components", "swap", "greeter", &b, "--canary", "0.5", "--requests", "1000"];
+    let tried = said(server.command(&try_b));
+    let digest = tried.trim().strip_prefix("greeter is tried with ").expect("it is tried");
+    let listed = said(server.command(&["components", "list"]));
+    let row = listed.lines().find(|line| line.starts_with("greeter ")).expect("it is listed");
+    assert!(row.contains(digest), "{digest} is not the canary in {row}");
+    said(server.command(&["components", "rollback", "greeter"]));
+    for _ in 0..4 {
+        assert_eq!(server.client().get("/greeter/x").await.expect(200).text(), "a");
+    }
+    said(server.command(&try_b));
+    let promoted = said(server.command(&["components", "promote", "greeter"]));
+    assert_eq!(promoted.trim(), format!("greeter runs {digest}"));
+    for _ in 0..4 {
+        assert_eq!(server.client().get("/greeter/x").await.expect(200).text(), "b");
+    }
+    let refused = server.command(&["components", "promote", "greeter"]);
+    assert!(!refused.status.success(), "nothing is tried any more");
+    let refused = server.command(&["components", "swap", "greeter", &b, "--canary", "1.5"]);
+    assert!(errors(&refused).contains("share is 1.5"), "{refused:?}");
+}
+
+/// A developer's loop: what is built is served, and what is refused does not end the loop.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watch_swaps_a_component_whenever_its_file_changes() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let build = |wasm: &[u8]| {
+        // As linkers do: beside it, and then in its place.
+        let file = directory.path().join("greeter.wasm.new");
+        fs::write(&file, wasm).expect("it can be written");
+        fs::rename(file, directory.path().join("greeter.wasm")).expect("it can be replaced");
+    };
+    build(&fixture("greeter_a"));
+    let mut options = ServerOptions::on(Database::Sqlite);
+    options.manifest = Some(map_of_greeter(directory.path()));
+    let server = Server::start_with(options);
+    let mut watch = server.prepare(&["components", "watch"]);
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut output = BufReader::new(watch.stdout.take().expect("it was piped")).lines();
+    let mut notes = BufReader::new(watch.stderr.take().expect("it was piped")).lines();
+    let mut noted = |text: &str| {
+        let found = notes.by_ref().map_while(Result::ok).find(|line| line.contains(text));
+        found.unwrap_or_else(|| panic!("it ended before it said {text}"))
+    };
+    noted("watching");
+    build(&fixture("greeter_b"));
+    let line = output.next().expect("it goes on").expect("UTF-8");
+    assert!(line.starts_with("greeter runs "), "{line}");
+    assert_eq!(server.client().get("/greeter/x").await.expect(200).text(), "b");
+    build(b"no component");
+    noted("error: greeter");
+    assert_eq!(server.client().get("/greeter/x").await.expect(200).text(), "b");
+    build(&fixture("greeter_a"));
+    let line = output.next().expect("it goes on").expect("UTF-8");
+    assert!(line.starts_with("greeter runs "), "{line}");
+    assert_eq!(server.client().get("/greeter/x").await.expect(200).text(), "a");
+    watch.kill().expect("it is ours");
+    watch.wait().expect("it ends");
+    let refused = server.command(&["components", "watch", "nobody"]);
+    assert!(errors(&refused).contains("has no component nobody"), "{refused:?}");
+}
+
+fn map_of_greeter(directory: &Path) -> PathBuf {
+    let file = directory.join("spin.toml");
+    let text = "spin_manifest_version = 2\n\n\
+                [application]\nname = \"watched\"\n\n\
+                [[trigger.http]]\nroute = \"/greeter/...\"\ncomponent = \"greeter\"\n\n\
+                [component.greeter]\nsource = \"greeter.wasm\"\n\n\
+                [component.greeter.tool.windlass]\ncanary = \"/greeter/canary\"\n";
+    fs::write(&file, text).expect("it can be written");
+    file
+}
+
+fn fixture_file(name: &str) -> String {
+    let examples = target_directory().join("wasm32-wasip2/release/examples");
+    examples.join(format!("{name}.wasm")).display().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,6 +174,62 @@ async fn tokens_are_issued_and_revoked() {
     said(server.command(&["tokens", "revoke", "--subject", &account.id]));
     client.get("/api/v1/user/profile").await.expect_error(401);
     account.client.get("/api/v1/user/profile").await.expect_error(401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_token_is_created_once_listed_without_its_text_and_revoked() {
+    let mut server = Server::start();
+    let account = Account::register(&server.client()).await;
+    let create = ["tokens", "create-api", &account.id];
+    let token = said(server.command(&create)).trim().to_owned();
+    let ending =
+        said(server.command(&[create[0], create[1], create[2], "--lifetime-seconds", "60"]));
+    server.restart();
+    for token in [&token, ending.trim()] {
+        let client = server.client().with_authorization(&format!("Token {token}"));
+        let profile = client.get("/api/v1/user/profile").await.expect(200).json();
+        assert_eq!(profile["id"], account.id);
+    }
+    let listed = said(server.command(&["tokens", "list-api", "--json"]));
+    assert!(!listed.contains(&token), "{listed}");
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");
+    let listed = listed["api_tokens"].as_array().expect("a list");
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let kept = listed.iter().find(|token| token["expires_at"].is_null()).expect("one has no end");
+    assert_eq!(kept["subject"], account.id);
+    let id = kept["id"].as_str().expect("it has an id");
+    assert!(said(server.command(&["tokens", "list-api"])).contains(id));
+    said(server.command(&["tokens", "revoke", "--token-id", id]));
+    let client = server.client().with_authorization(&format!("Token {token}"));
+    client.get("/api/v1/user/profile").await.expect_error(401);
+    let refused = server.command(&[create[0], create[1], "robot", "--lifetime-seconds", "0"]);
+    assert!(errors(&refused).contains("lifetime"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotated_key_signs_at_once_and_the_one_before_it_still_verifies() {
+    let mut server = Server::start();
+    let account = Account::register(&server.client()).await;
+    said(server.command(&["tokens", "rotate-key"]));
+    let issued = said(server.command(&["tokens", "issue", &account.id]));
+    let key = |token: &str| token.split('.').next().map(str::to_owned);
+    assert_ne!(key(&account.token), key(&issued), "the head of a token names its key");
+    let keys = server.data_directory().join("keys");
+    assert!(keys.join("token-0002.pem").is_file(), "the new key is kept");
+    for restarted in [false, true] {
+        if restarted {
+            server.restart();
+        }
+        for token in [&account.token, issued.trim()] {
+            server.client().with_token(token).get("/api/v1/user/profile").await.expect(200);
+        }
+    }
+    // Taking the old key away ends what it signed.
+    fs::remove_file(keys.join("token-0001.pem")).expect("it is there");
+    server.restart();
+    let client = server.client();
+    client.with_token(&account.token).get("/api/v1/user/profile").await.expect_error(401);
+    client.with_token(issued.trim()).get("/api/v1/user/profile").await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,62 +305,6 @@ async fn a_termination_lets_requests_end_and_exits_with_0() {
     server.signal_termination();
     assert_eq!(under_way.await.expect("it did not panic").expect(200).text(), "waited 1500");
     assert_eq!(server.terminate().code(), Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_api_token_is_created_once_listed_without_its_text_and_revoked() {
-    let mut server = Server::start();
-    let account = Account::register(&server.client()).await;
-    let create = ["tokens", "create-api", &account.id];
-    let token = said(server.command(&create)).trim().to_owned();
-    let ending =
-        said(server.command(&[create[0], create[1], create[2], "--lifetime-seconds", "60"]));
-    server.restart();
-    for token in [&token, ending.trim()] {
-        let client = server.client().with_authorization(&format!("Token {token}"));
-        let profile = client.get("/api/v1/user/profile").await.expect(200).json();
-        assert_eq!(profile["id"], account.id);
-    }
-    let listed = said(server.command(&["tokens", "list-api", "--json"]));
-    assert!(!listed.contains(&token), "{listed}");
-    let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");
-    let listed = listed["api_tokens"].as_array().expect("a list");
-    assert_eq!(listed.len(), 2, "{listed:?}");
-    let kept = listed.iter().find(|token| token["expires_at"].is_null()).expect("one has no end");
-    assert_eq!(kept["subject"], account.id);
-    let id = kept["id"].as_str().expect("it has an id");
-    assert!(said(server.command(&["tokens", "list-api"])).contains(id));
-    said(server.command(&["tokens", "revoke", "--token-id", id]));
-    let client = server.client().with_authorization(&format!("Token {token}"));
-    client.get("/api/v1/user/profile").await.expect_error(401);
-    let refused = server.command(&[create[0], create[1], "robot", "--lifetime-seconds", "0"]);
-    assert!(errors(&refused).contains("lifetime"), "{refused:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotated_key_signs_at_once_and_the_one_before_it_still_verifies() {
-    let mut server = Server::start();
-    let account = Account::register(&server.client()).await;
-    said(server.command(&["tokens", "rotate-key"]));
-    let issued = said(server.command(&["tokens", "issue", &account.id]));
-    let key = |token: &str| token.split('.').next().map(str::to_owned);
-    assert_ne!(key(&account.token), key(&issued), "the head of a token names its key");
-    let keys = server.data_directory().join("keys");
-    assert!(keys.join("token-0002.pem").is_file(), "the new key is kept");
-    for restarted in [false, true] {
-        if restarted {
-            server.restart();
-        }
-        for token in [&account.token, issued.trim()] {
-            server.client().with_token(token).get("/api/v1/user/profile").await.expect(200);
-        }
-    }
-    // Taking the old key away ends what it signed.
-    fs::remove_file(keys.join("token-0001.pem")).expect("it is there");
-    server.restart();
-    let client = server.client();
-    client.with_token(&account.token).get("/api/v1/user/profile").await.expect_error(401);
-    client.with_token(issued.trim()).get("/api/v1/user/profile").await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
