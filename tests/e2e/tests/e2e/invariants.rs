@@ -23,6 +23,25 @@ fn the_host_names_no_surface() {
     }
 }
 
+/// A path of a surface names it as much as its name does.
+#[test]
+fn the_host_knows_no_path_of_a_surface() {
+    let map = fs::read_to_string(checkout().join("spin.toml")).expect("the map is there");
+    let routes = map.lines().filter_map(|line| line.strip_prefix("route = \"")?.strip_suffix('"'));
+    let beginnings: BTreeSet<String> = routes
+        .filter_map(|route| route.split('/').nth(1))
+        .map(|segment| format!("/{segment}/"))
+        .collect();
+    assert!(beginnings.contains("/api/"), "{beginnings:?}");
+    for (file, text) in sources("host").into_iter().filter(|(file, _)| !is_test(file)) {
+        for beginning in &beginnings {
+            let shipped = code(&text);
+            let named = shipped.lines().find(|line| line.contains(beginning.as_str()));
+            assert!(named.is_none(), "{} knows {beginning}: {named:?}", file.display());
+        }
+    }
+}
+
 #[test]
 fn the_domain_depends_on_no_transport_and_no_database() {
     let found = &packages()["windlass-domain"];
@@ -79,7 +98,16 @@ fn is_component(package: &str) -> bool {
 
 #[test]
 fn statements_are_in_the_store_alone() {
-    let openings = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE "];
+    let openings = [
+        "SELECT ",
+        "WITH ",
+        "INSERT INTO ",
+        "UPDATE ",
+        "DELETE FROM ",
+        "CREATE TABLE ",
+        "ALTER TABLE ",
+        "DROP ",
+    ];
     // The catalogues of the databases themselves, and the roles that keep grants.
     let own = ["pg_", "sqlite_", "pragma_", "information_schema", "current_"];
     for folder in ["host", "components"] {
@@ -87,17 +115,53 @@ fn statements_are_in_the_store_alone() {
             if file.starts_with(checkout().join("components/store")) || is_test(&file) {
                 continue;
             }
-            let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
-            let code = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
-            for line in code {
-                let statement = line.split('"').skip(1).step_by(2).find(|literal| {
-                    openings.iter().any(|opening| literal.trim_start().starts_with(opening))
-                });
-                if let Some(statement) = statement {
-                    let allowed = own.iter().any(|name| statement.contains(name));
-                    assert!(allowed, "{} holds {statement:?}", file.display());
-                }
+            let statements = literals(&text).into_iter().filter(|literal| {
+                openings.iter().any(|opening| literal.trim_start().starts_with(opening))
+            });
+            for statement in statements {
+                let allowed = own.iter().any(|name| statement.contains(name));
+                assert!(allowed, "{} holds {statement:?}", file.display());
             }
+        }
+    }
+}
+
+/// How the house writes statements: the literal begins with a continued line.
+#[test]
+fn literals_are_found_over_continued_lines() {
+    let text = "const A: &str = \"\\\n    SELECT id \\\n    FROM x\"; // it's\n\
+                let b = ('\"', \"say \\\"b\\\"\");";
+    assert_eq!(literals(text), ["SELECT id FROM x", "say 'b'"]);
+}
+
+#[test]
+fn every_operation_takes_its_context_first() {
+    let mut operations = 0;
+    for noun in ["users", "projects", "services", "events"] {
+        let inside = format!("/src/{noun}/");
+        for (file, text) in sources("components/domain").into_iter().filter(|(file, _)| {
+            let path = file.to_string_lossy();
+            path.ends_with(&format!("/src/{noun}.rs")) || path.contains(&inside)
+        }) {
+            for declaration in code(&text).split("pub async fn ").skip(1) {
+                let (name, rest) = declaration.split_once('(').expect("a function has parameters");
+                let begins = rest.trim_start().starts_with("ctx: &Context<'_>");
+                assert!(begins, "{name} in {} does not take ctx first", file.display());
+                operations += 1;
+            }
+        }
+    }
+    assert!(operations >= 16, "only {operations} operations were found");
+}
+
+#[test]
+fn no_handler_asks_who_calls() {
+    for (file, text) in
+        sources("components/containr").into_iter().filter(|(file, _)| !is_test(file))
+    {
+        let code = code(&text);
+        for question in [".caller", ".user()", "Caller::", "identity::caller"] {
+            assert!(!code.contains(question), "{} decides by {question}", file.display());
         }
     }
 }
@@ -106,7 +170,7 @@ fn statements_are_in_the_store_alone() {
 fn no_shell_is_started() {
     for folder in ["host", "components"] {
         for (file, text) in sources(folder).into_iter().filter(|(file, _)| !is_test(file)) {
-            let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let shipped = code(&text);
             for start in ["Command::new", "\"sh\"", "\"bash\"", "/bin/sh"] {
                 assert!(!shipped.contains(start), "{} has {start}", file.display());
             }
@@ -151,6 +215,25 @@ fn components() -> BTreeMap<String, String> {
 fn strings(table: &str, key: &str) -> Vec<String> {
     let line = table.lines().find(|line| line.starts_with(key)).unwrap_or_default();
     line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// What is shipped of a source: without its tests, and without lines of comment.
+fn code(text: &str) -> String {
+    let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The texts in the shipped code, continued lines joined as the compiler does.
+fn literals(text: &str) -> Vec<String> {
+    // Quotes that are not the ends of a text.
+    let code = code(text).replace("'\"'", "").replace("\\\\", "").replace("\\\"", "'");
+    let mut joined = String::new();
+    for part in code.split("\\\n") {
+        // What is before the first continuation keeps its beginning.
+        joined.push_str(if joined.is_empty() { part } else { part.trim_start() });
+    }
+    joined.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// The packages of the workspace, and what each depends on when it is shipped.
