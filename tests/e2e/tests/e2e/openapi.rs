@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 use windlass_harness::fixtures::checkout;
-use windlass_harness::{Database, Server, ledger};
+use windlass_harness::{Server, ledger};
 
 use crate::{accounts, audit, projects, services};
 
@@ -80,10 +80,10 @@ pub(crate) fn operations(document: &Value) -> Vec<Operation> {
     found
 }
 
+on_each_database!(every_operation_of_the_document_is_exercised);
+
 /// Runs what the tests of the nouns run, and compares what was asked for with the document.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_operation_of_the_document_is_exercised() {
-    let server = &Server::start_on(Database::Sqlite);
+async fn every_operation_of_the_document_is_exercised(server: &Server) {
     accounts::health_is_public_and_exact(server).await;
     accounts::a_registered_user_logs_in_and_sees_the_profile(server).await;
     accounts::a_profile_changes_in_what_is_sent_only(server).await;
@@ -149,24 +149,47 @@ async fn the_document_agrees_with_the_contract() {
             "{exception} is served, or no operation"
         );
     }
-    for (operation, parameters) in &ours.operations {
-        let expected = theirs.operations.get(operation);
-        let expected = expected.unwrap_or_else(|| panic!("the contract has no {operation}"));
-        assert_eq!(parameters, expected, "parameters of {operation}");
+    for (name, operation) in &ours.operations {
+        let expected = theirs.operations.get(name);
+        let expected = expected.unwrap_or_else(|| panic!("the contract has no {name}"));
+        assert_eq!(operation.parameters, expected.parameters, "parameters of {name}");
+        assert_eq!(operation.request, expected.request, "request of {name}");
+        for (status, answer) in &expected.answers {
+            assert_eq!(operation.answers.get(status), Some(answer), "{status} of {name}");
+        }
     }
-    for (name, properties) in &ours.schemas {
+    for (name, schema) in &ours.schemas {
         let expected = theirs.schemas.get(name);
         let expected = expected.unwrap_or_else(|| panic!("the contract has no schema {name}"));
-        assert_eq!(properties, expected, "properties of {name}");
+        assert_eq!(schema.properties, expected.properties, "properties of {name}");
+        // We promise more than the contract does, and nothing less.
+        assert!(schema.required.is_superset(&expected.required), "required of {name}");
     }
 }
 
 /// What two documents are compared by.
 struct Surface {
-    /// `METHOD /path` and the names and places of its parameters.
-    operations: BTreeMap<String, BTreeSet<String>>,
-    /// Each schema's properties, each with its type and enumeration.
-    schemas: BTreeMap<String, BTreeMap<String, String>>,
+    /// By `METHOD /path`.
+    operations: BTreeMap<String, Described>,
+    schemas: BTreeMap<String, Schema>,
+}
+
+/// An operation as it is described.
+struct Described {
+    /// The names, places and types of its parameters.
+    parameters: BTreeSet<String>,
+    /// The shapes of its request by media type, with what must be there.
+    request: BTreeMap<String, String>,
+    /// The shapes of each answer, by status and media type.
+    answers: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A named schema.
+struct Schema {
+    /// Each property with its type and enumeration.
+    properties: BTreeMap<String, String>,
+    /// Those that are always there.
+    required: BTreeSet<String>,
 }
 
 impl Surface {
@@ -177,27 +200,68 @@ impl Surface {
             for (method, operation) in item.as_object().expect("a path has operations") {
                 if operation.get("responses").is_some() {
                     let name = format!("{} {path}", method.to_uppercase());
-                    operations.insert(name, parameters(document, operation));
+                    operations.insert(name, Described::of(document, operation));
                 }
             }
         }
         let schemas = document["components"]["schemas"].as_object().expect("it has schemas");
-        let schemas = schemas.iter().map(|(name, schema)| (name.clone(), properties(schema)));
+        let schemas = schemas.iter().map(|(name, schema)| {
+            let schema = Schema { properties: properties(schema), required: required(schema) };
+            (name.clone(), schema)
+        });
         Self { operations, schemas: schemas.collect() }
     }
+}
+
+impl Described {
+    fn of(document: &Value, operation: &Value) -> Self {
+        let body = resolved(document, &operation["requestBody"]);
+        let request = contents(body).map(|(media, schema)| {
+            let required = required(resolved(document, schema));
+            (media.clone(), format!("{} {} {required:?}", body["required"], shape(schema)))
+        });
+        let answers = operation["responses"].as_object().expect("an operation has answers");
+        let answers = answers.iter().map(|(status, answer)| {
+            let contents = contents(resolved(document, answer));
+            let shapes = contents.map(|(media, schema)| (media.clone(), shape(schema)));
+            (status.clone(), shapes.collect())
+        });
+        Self {
+            parameters: parameters(document, operation),
+            request: request.collect(),
+            answers: answers.collect(),
+        }
+    }
+}
+
+/// What a reference refers to; anything else is itself.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => {
+            document.pointer(reference.trim_start_matches('#')).expect("it resolves")
+        }
+        None => value,
+    }
+}
+
+/// The schemas of a body, by media type.
+fn contents(body: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let contents = body["content"].as_object().into_iter().flatten();
+    contents.map(|(media, content)| (media, &content["schema"]))
+}
+
+fn required(schema: &Value) -> BTreeSet<String> {
+    let names = schema["required"].as_array().into_iter().flatten();
+    names.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Path and query parameters. Headers are HTTP's own, and the contract leaves them open.
 fn parameters(document: &Value, operation: &Value) -> BTreeSet<String> {
     let empty = Vec::new();
     let listed = operation["parameters"].as_array().unwrap_or(&empty);
-    let resolved = listed.iter().map(|parameter| match parameter["$ref"].as_str() {
-        Some(reference) => {
-            document.pointer(reference.trim_start_matches('#')).expect("it resolves")
-        }
-        None => parameter,
-    });
-    resolved
+    listed
+        .iter()
+        .map(|parameter| resolved(document, parameter))
         .filter(|parameter| parameter["in"] != "header")
         .map(|parameter| {
             format!("{} {} {}", parameter["in"], parameter["name"], parameter["schema"]["type"])
@@ -206,15 +270,18 @@ fn parameters(document: &Value, operation: &Value) -> BTreeSet<String> {
 }
 
 fn properties(schema: &Value) -> BTreeMap<String, String> {
-    let Some(properties) = schema["properties"].as_object() else { return BTreeMap::new() };
-    let shape = |property: &Value| {
-        // What is emitted is sometimes said more precisely: the contract's schema, and more.
-        let reference = match &property["$ref"] {
-            Value::Null => &property["allOf"][0]["$ref"],
-            reference => reference,
-        };
-        let items = &property["items"];
-        format!("{} {} {reference} {items}", property["type"], property["enum"])
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties.map(|(name, property)| (name.clone(), shape(property))).collect()
+}
+
+/// A schema without its bounds and examples, of which ours has more.
+fn shape(schema: &Value) -> String {
+    // What is emitted is sometimes said more precisely: the contract's schema, and more.
+    let reference = match &schema["$ref"] {
+        Value::Null => &schema["allOf"][0]["$ref"],
+        reference => reference,
     };
-    properties.iter().map(|(name, property)| (name.clone(), shape(property))).collect()
+    let items = schema.get("items").map(shape);
+    let properties = properties(schema);
+    format!("{} {} {reference} {items:?} {properties:?}", schema["type"], schema["enum"])
 }
