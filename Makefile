@@ -70,6 +70,7 @@ schemathesis: host components ## random requests made from the OpenAPI document
 
 .PHONY: bench
 bench: components fixtures ## measure, and print the table of ratios
+	@tools/wasmtime
 	@cargo build --release --package windlass --package windlass-bench
 	@target/release/windlass-bench
 

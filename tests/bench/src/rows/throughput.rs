@@ -176,8 +176,7 @@ pub(crate) async fn hello(plan: &Plan) -> Result<Vec<Row>> {
         None => Row {
             what: "hello component against wasmtime serve".to_owned(),
             figure: "not measured".to_owned(),
-            from: "target/tools/bin/wasmtime is missing; tests/bench/README.md says how to get it"
-                .to_owned(),
+            from: "target/tools/bin/wasmtime is missing; tools/wasmtime builds it".to_owned(),
             target: None,
         },
     });
