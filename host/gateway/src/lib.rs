@@ -9,6 +9,8 @@ mod exchange;
 mod idempotency;
 mod listen;
 mod operations;
+mod pace;
+mod patience;
 mod problem;
 
 use std::net::IpAddr;
@@ -34,6 +36,8 @@ pub struct GatewayLimits {
     pub receive_time: Duration,
     /// Time a client may take to read nothing before it is cut off.
     pub stall_time: Duration,
+    /// Time a connection may stay open without a request.
+    pub idle_time: Duration,
     /// Connections at one time; more wait in the listen queue of the system.
     pub connections: usize,
 }
@@ -45,6 +49,8 @@ impl Default for GatewayLimits {
             bodies_bytes: 256 * 1_048_576,
             receive_time: Duration::from_secs(10),
             stall_time: Duration::from_secs(30),
+            // Long enough for a client that asks every half a minute to keep its connection.
+            idle_time: Duration::from_secs(60),
             connections: 10_000,
         }
     }

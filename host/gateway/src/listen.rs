@@ -1,15 +1,17 @@
 //! Listening: connections, TLS, HTTP/1.1 and 2, compression, CORS, and an end that lets everybody
 //! finish.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,11 +19,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceBuilder;
-use tower_http::compression::CompressionLayer;
+use tokio_util::task::TaskTracker;
+use tower::{Service, ServiceBuilder};
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::compression::{CompressionBody, CompressionLayer};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
+use windlass_engine::AnswerBody;
 
+use crate::pace::{Paced, Streams, paced};
+use crate::patience::{Patience, Work};
 use crate::{Cors, Gateway};
 
 /// Requests one HTTP/2 connection may have open.
@@ -32,6 +38,9 @@ const HEAD_BYTES: u32 = 64 * 1_024;
 const COMPRESSED_FROM_BYTES: u64 = 1_024;
 /// How long to wait before accepting again when the system is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a client that is told of the end of its connection may take to note it. It is told, so
+/// that it does not send a request into a connection that is being closed.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 impl Gateway {
     /// Serves until `stop` is cancelled, then lets requests that have begun end, for `drain` at
@@ -45,7 +54,7 @@ impl Gateway {
         drain: Duration,
     ) {
         let connections = Arc::new(Semaphore::new(self.limits.connections));
-        let graceful = GracefulShutdown::new();
+        let open = TaskTracker::new();
         let server = Arc::new(self.protocols());
         loop {
             let accepted = tokio::select! {
@@ -56,23 +65,25 @@ impl Gateway {
             let connection = Connection {
                 gateway: Arc::clone(&self),
                 server: Arc::clone(&server),
-                watcher: graceful.watcher(),
+                stop: stop.clone(),
                 peer,
             };
             let tls = tls.clone();
-            tokio::spawn(async move {
+            open.spawn(async move {
                 connection.open(stream, tls).await;
                 drop(permit);
             });
         }
         drop(listener);
-        if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+        open.close();
+        if tokio::time::timeout(drain, open.wait()).await.is_err() {
             tracing::warn!("some requests did not end within the time to drain");
         }
     }
 
-    fn protocols(&self) -> auto::Builder<TokioExecutor> {
-        let mut server = auto::Builder::new(TokioExecutor::new());
+    fn protocols(&self) -> auto::Builder<Streams> {
+        let streams = Streams { stall_time: self.limits.stall_time };
+        let mut server = auto::Builder::new(streams);
         server
             .http1()
             .timer(TokioTimer::new())
@@ -91,8 +102,8 @@ impl Gateway {
 
 struct Connection {
     gateway: Arc<Gateway>,
-    server: Arc<auto::Builder<TokioExecutor>>,
-    watcher: Watcher,
+    server: Arc<auto::Builder<Streams>>,
+    stop: CancellationToken,
     peer: SocketAddr,
 }
 
@@ -112,27 +123,67 @@ impl Connection {
         }
     }
 
+    /// Serves requests until the client ends the connection, the host stops, or nothing was asked
+    /// for too long.
     async fn speak(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let Self { gateway, server, watcher, peer } = self;
-        let cors = cors_layer(&gateway.cors);
-        // Boxed, because the layers and hyper would move it from hand to hand otherwise, and it is
-        // kilobytes long.
-        let exchange = tower::service_fn(move |request| {
-            Box::pin(Arc::clone(&gateway).exchange(request, peer))
-        });
-        let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
-            .and(NotForContentType::const_new("text/event-stream"));
-        let service = ServiceBuilder::new()
-            .option_layer(cors)
-            .layer(CompressionLayer::new().compress_when(worthwhile))
-            .service(exchange);
-        let connection = server
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
-            .into_owned();
-        if let Err(error) = watcher.watch(connection).await {
+        let Self { gateway, server, stop, peer } = self;
+        let limits = &gateway.limits;
+        // The protocols' own time limits begin with the first byte, and know nothing of idleness.
+        let client = Arc::new(Patience::new(limits.receive_time, limits.idle_time));
+        let service = service(Arc::clone(&gateway), peer, Arc::clone(&client));
+        let service = TowerToHyperService::new(service);
+        let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => Some(ended),
+            () = stop.cancelled() => None,
+            () = client.ended() => {
+                client.extend(GOODBYE);
+                None
+            }
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    ended = connection => ended,
+                    () = client.ended() => Err("nothing was asked for too long".into()),
+                }
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%peer, "connection: {error}");
         }
     }
+}
+
+/// What answers the requests of one connection.
+fn service(
+    gateway: Arc<Gateway>,
+    peer: SocketAddr,
+    client: Arc<Patience>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Paced<CompressionBody<AnswerBody>>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone
++ Send
++ 'static {
+    let cors = cors_layer(&gateway.cors);
+    // Boxed, because the layers and hyper would move it from hand to hand otherwise, and it is
+    // kilobytes long.
+    let exchange =
+        tower::service_fn(move |request| Box::pin(Arc::clone(&gateway).exchange(request, peer)));
+    let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
+        .and(NotForContentType::const_new("text/event-stream"));
+    ServiceBuilder::new()
+        .map_future(move |answering| paced(answering, Work::begin(&client)))
+        .option_layer(cors)
+        .layer(CompressionLayer::new().compress_when(worthwhile))
+        .service(exchange)
 }
 
 async fn accept(

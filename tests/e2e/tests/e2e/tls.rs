@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Method;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -22,6 +23,10 @@ struct Encrypted {
 
 impl Encrypted {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(environment: &[(&str, &str)]) -> Self {
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
         let issued = issued.expect("a certificate can be made");
         let files = TempDir::with_prefix("windlass-tls-").expect("a temporary directory");
@@ -37,6 +42,8 @@ impl Encrypted {
             variable("WINDLASS_TLS_CERTIFICATE", &certificate),
             variable("WINDLASS_TLS_KEY", &key),
         ];
+        let more = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        options.environment.extend(more);
         let server = Server::start_with(options);
         Self { server, certificate: issued.cert.der().clone(), _files: files }
     }
@@ -45,7 +52,8 @@ impl Encrypted {
         self.server.address().trim_start_matches("https://")
     }
 
-    /// Shakes hands, offering one protocol, and answers which was taken and what came back.
+    /// Shakes hands, offering one protocol, and answers which was taken and what came back until
+    /// the server ended the connection.
     async fn ask(&self, protocol: &[u8], request: &[u8]) -> (Option<Vec<u8>>, String) {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("it is a certificate");
@@ -84,6 +92,17 @@ async fn both_protocols_are_spoken_over_tls() {
     assert_eq!(taken.as_deref(), Some(&b"h2"[..]));
     assert!(answer.len() >= 9, "{answer:?}");
     assert_eq!(answer.as_bytes()[3], 4, "a frame of settings comes first: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_keeps_silent_after_the_handshake_is_cut_off() {
+    let encrypted = Encrypted::start_with(&[("WINDLASS_RECEIVE_SECONDS", "1")]);
+    for protocol in [&b"h2"[..], b"http/1.1"] {
+        let silent = encrypted.ask(protocol, b"");
+        let ended = tokio::time::timeout(Duration::from_secs(20), silent).await;
+        let (_, answer) = ended.expect("the connection ends");
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

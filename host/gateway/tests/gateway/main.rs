@@ -1,0 +1,5 @@
+//! The gateway over real sockets, with little patience.
+
+mod fixture;
+mod frames;
+mod patience;
