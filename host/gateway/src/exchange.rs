@@ -140,13 +140,19 @@ impl Gateway {
         mut call: Call,
         record: Arc<str>,
     ) -> Result<Answer, Problem> {
+        let anonymous = matches!(call.context.authentication, Authentication::Anonymous)
+            .then_some(call.context.client_address);
+        if let Some(client) = anonymous {
+            let admitted = self.anonymous_keys.admit(client);
+            admitted.map_err(|retry_after| Problem::TooManyKeys { retry_after })?;
+        }
         let fingerprint = idempotency::fingerprint(&call.head.method, &call.head.uri, &call.body);
         let time_left = call.context.time_left();
-        let claim =
-            self.records.claim(&record, &fingerprint, time_left).await.map_err(|error| {
-                tracing::error!(request_id = %call.context.id, "idempotency record: {error}");
-                Problem::RecordsUnavailable
-            })?;
+        let claim = idempotency::claim(self.records.as_ref(), &record, &fingerprint, time_left);
+        let claim = claim.await.map_err(|error| {
+            tracing::error!(request_id = %call.context.id, "idempotency record: {error}");
+            Problem::RecordsUnavailable
+        })?;
         match claim {
             Claim::New => {}
             Claim::InProgress => return Err(Problem::KeyInProgress),
@@ -158,7 +164,10 @@ impl Gateway {
         let request_id = Arc::clone(&call.context.id);
         let answer = self.call(call).await.map_err(Problem::Component);
         let (answer, kept) = match answer {
-            Ok(answer) if idempotency::is_final(answer.status()) => {
+            Ok(answer) if idempotency::is_kept(answer.status(), anonymous.is_some()) => {
+                if let Some(client) = anonymous {
+                    self.anonymous_keys.keep(client);
+                }
                 self.keep(answer, &record).await
             }
             other => (other, self.records.release(&record).await),

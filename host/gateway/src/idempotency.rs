@@ -107,8 +107,25 @@ fn hash(parts: &[&[u8]]) -> String {
     hex::encode(hash.finalize())
 }
 
+/// Claims a record, and waits for it no longer than its request may take.
+pub(crate) async fn claim(
+    records: &dyn IdempotencyRecords,
+    id: &str,
+    fingerprint: &str,
+    time_left: Duration,
+) -> Result<Claim, String> {
+    let claiming = records.claim(id, fingerprint, time_left);
+    let claimed = tokio::time::timeout(time_left, claiming).await;
+    claimed.unwrap_or_else(|_| Err("not claimed before the deadline of its request".to_owned()))
+}
+
 /// Whether an answer says what the request came to, rather than that it should be tried again.
-pub(crate) fn is_final(status: StatusCode) -> bool {
+/// Of anonymous callers, who can send what they like without end, refusals are not worth keeping.
+pub(crate) fn is_kept(status: StatusCode, anonymous: bool) -> bool {
+    let refused = status.is_client_error() || status.is_server_error();
+    if anonymous && refused {
+        return false;
+    }
     !status.is_server_error()
         && !matches!(
             status,
@@ -174,6 +191,48 @@ mod tests {
         assert_ne!(record_id(&caller("a"), "k"), record_id(&caller("b"), "k"));
         assert_ne!(record_id(&caller("a"), "bk"), record_id(&caller("ab"), "k"));
         assert_eq!(record_id(&caller("a"), "k"), record_id(&caller("a"), "k"));
+    }
+
+    #[test]
+    fn answers_that_say_try_again_are_not_kept_nor_refusals_of_anonymous_callers() {
+        for (status, known, anonymous) in [
+            (StatusCode::CREATED, true, true),
+            (StatusCode::SEE_OTHER, true, true),
+            (StatusCode::BAD_REQUEST, true, false),
+            (StatusCode::CONFLICT, true, false),
+            (StatusCode::UNAUTHORIZED, false, false),
+            (StatusCode::REQUEST_TIMEOUT, false, false),
+            (StatusCode::TOO_MANY_REQUESTS, false, false),
+            (StatusCode::INTERNAL_SERVER_ERROR, false, false),
+        ] {
+            assert_eq!(is_kept(status, false), known, "{status}");
+            assert_eq!(is_kept(status, true), anonymous, "{status} to anybody");
+        }
+    }
+
+    /// A database that does not answer.
+    struct Stuck;
+
+    impl IdempotencyRecords for Stuck {
+        fn claim<'a>(&'a self, _: &'a str, _: &'a str, _: Duration) -> RecordFuture<'a, Claim> {
+            Box::pin(std::future::pending())
+        }
+
+        fn complete<'a>(&'a self, _: &'a str, _: &'a StoredAnswer) -> RecordFuture<'a, ()> {
+            Box::pin(std::future::pending())
+        }
+
+        fn release<'a>(&'a self, _: &'a str) -> RecordFuture<'a, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_is_waited_for_until_the_deadline_and_no_longer() {
+        let claimed = claim(&Stuck, "id", "fingerprint", Duration::from_millis(10));
+        let claimed = tokio::time::timeout(Duration::from_secs(10), claimed).await;
+        let error = claimed.expect("it ends").expect_err("it is not claimed");
+        assert!(error.contains("deadline"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and the answers the host gives by itself. It knows routes only from the routing table, and
 //! leaves every meaning of a request to the component behind the route.
 
+mod anonymous;
 mod body;
 mod exchange;
 mod idempotency;
@@ -21,6 +22,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::Semaphore;
 use windlass_engine::{Authentication, Fleet};
+
+use crate::anonymous::AnonymousKeys;
 
 pub use idempotency::{Claim, IdempotencyRecords, RecordFuture, StoredAnswer};
 pub use operations::{Operations, OperationsCapability};
@@ -98,6 +101,7 @@ pub struct Gateway {
     trusted_proxies: Vec<IpAddr>,
     join_trace: Option<JoinTrace>,
     bodies: Semaphore,
+    anonymous_keys: AnonymousKeys,
 }
 
 /// Bodies are accounted for in units of this many bytes.
@@ -123,6 +127,7 @@ impl Gateway {
             trusted_proxies: Vec::new(),
             join_trace: None,
             bodies,
+            anonymous_keys: AnonymousKeys::new(),
         }
     }
 

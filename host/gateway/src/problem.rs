@@ -1,6 +1,8 @@
 //! Answers the host gives by itself, when no component could: `{error, code, details}`, with a
 //! status that says whose turn it is.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -20,13 +22,14 @@ pub(crate) enum Problem {
     BadIdempotencyKey,
     KeyReused,
     KeyInProgress,
+    TooManyKeys { retry_after: Duration },
     OutcomeUnknown,
     RecordsUnavailable,
     Component(Failure),
 }
 
 /// Seconds after which a client may try again when the host is overloaded.
-const RETRY_AFTER_SECONDS: u32 = 1;
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 impl Problem {
     /// Status, code and sentence.
@@ -72,6 +75,13 @@ impl Problem {
                 "idempotency_key_in_progress",
                 "a request with this Idempotency-Key is being worked on; ask again".to_owned(),
             ),
+            Self::TooManyKeys { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_idempotency_keys",
+                "too many requests without credentials carried an Idempotency-Key; wait, or send \
+                 none"
+                    .to_owned(),
+            ),
             Self::OutcomeUnknown => (
                 StatusCode::CONFLICT,
                 "idempotency_outcome_unknown",
@@ -97,12 +107,20 @@ impl Problem {
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let again =
-            status == StatusCode::SERVICE_UNAVAILABLE || matches!(self, Self::KeyInProgress);
-        if again {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = self.retry_after(status) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         answer
+    }
+
+    /// Seconds after which it is worth trying again, if it is.
+    fn retry_after(&self, status: StatusCode) -> Option<u64> {
+        match self {
+            // The first part of a second counts.
+            Self::TooManyKeys { retry_after } => Some(retry_after.as_secs() + 1),
+            Self::KeyInProgress => Some(RETRY_AFTER_SECONDS),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS),
+        }
     }
 }
 

@@ -31,6 +31,7 @@ mod cli;
 mod durability;
 mod hostile;
 mod http;
+mod idempotency;
 mod invariants;
 mod matrix;
 mod openapi;
