@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -17,7 +17,8 @@ use windlass_engine::{
 };
 
 use crate::idempotency::{self, Claim};
-use crate::problem::Problem;
+use crate::listen::AsItIs;
+use crate::problem::{PAGE_METHODS, Problem};
 use crate::{Gateway, Page, body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -95,7 +96,7 @@ impl Gateway {
         let path = request.uri().path();
         let slot = self.fleet.table().slot(path).cloned();
         let Some(slot) = slot else {
-            return self.pages.page(path).map(page_answer).ok_or(Problem::NoRoute);
+            return self.page(request.method(), path);
         };
         span.record("windlass.component", slot.stable().id().as_str());
         if request.uri().host().is_none() && !request.headers().contains_key(HOST) {
@@ -131,6 +132,20 @@ impl Gateway {
                 let work = tokio::spawn(work);
                 work.await.unwrap_or(Err(Problem::Component(Failure::Unanswered)))
             }
+        }
+    }
+
+    fn page(&self, method: &Method, path: &str) -> Result<Answer, Problem> {
+        let page = self.pages.page(path).ok_or(Problem::NoRoute)?;
+        match *method {
+            Method::GET | Method::HEAD => Ok(page_answer(page)),
+            Method::OPTIONS => {
+                let mut answer = Answer::new(AnswerBody::default());
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+                answer.headers_mut().insert(ALLOW, PAGE_METHODS);
+                Ok(answer)
+            }
+            _ => Err(Problem::PageMethod),
         }
     }
 
@@ -262,5 +277,6 @@ fn page_answer(page: Page) -> Answer {
     let mut answer = Answer::new(AnswerBody::Whole(Full::new(page.bytes)));
     *answer.status_mut() = StatusCode::OK;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(page.content_type));
+    answer.extensions_mut().insert(AsItIs);
     answer
 }

@@ -73,7 +73,7 @@ pub type JoinTrace = fn(&tracing::Span, &HeaderMap);
 pub struct Page {
     /// Its media type.
     pub content_type: &'static str,
-    /// The document.
+    /// The document. It is given to every client that asks, so cloning it must not copy it.
     pub bytes: Bytes,
 }
 

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -41,6 +41,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a client that is told of the end of its connection may take to note it. It is told, so
 /// that it does not send a request into a connection that is being closed.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Marks an answer that is not worth compressing for each client anew: compressing megabytes takes
+/// more time and memory than sending them, and anybody may ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AsItIs;
 
 impl Gateway {
     /// Serves until `stop` is cancelled, then lets requests that have begun end, for `drain` at
@@ -178,7 +183,8 @@ fn service(
     let exchange =
         tower::service_fn(move |request| Box::pin(Arc::clone(&gateway).exchange(request, peer)));
     let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
-        .and(NotForContentType::const_new("text/event-stream"));
+        .and(NotForContentType::const_new("text/event-stream"))
+        .and(|_, _, _: &HeaderMap, marks: &Extensions| marks.get::<AsItIs>().is_none());
     ServiceBuilder::new()
         .map_future(move |answering| paced(answering, Work::begin(&client)))
         .option_layer(cors)

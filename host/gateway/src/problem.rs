@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
@@ -14,6 +14,7 @@ use windlass_engine::{Answer, AnswerBody, Failure};
 #[derive(Debug)]
 pub(crate) enum Problem {
     NoRoute,
+    PageMethod,
     NoHost,
     BodyTooLarge { limit: usize },
     BodyTooSlow,
@@ -30,6 +31,8 @@ pub(crate) enum Problem {
 
 /// Seconds after which a client may try again when the host is overloaded.
 const RETRY_AFTER_SECONDS: u64 = 1;
+/// What can be asked of a page of the host.
+pub(crate) const PAGE_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 impl Problem {
     /// Status, code and sentence.
@@ -38,6 +41,11 @@ impl Problem {
             Self::NoRoute => {
                 (StatusCode::NOT_FOUND, "not_found", "nothing is served at this path".to_owned())
             }
+            Self::PageMethod => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this is a page of the host, which can only be read".to_owned(),
+            ),
             Self::NoHost => (
                 StatusCode::BAD_REQUEST,
                 "invalid_request",
@@ -109,6 +117,9 @@ impl Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.retry_after(status) {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::PageMethod) {
+            headers.insert(ALLOW, PAGE_METHODS);
         }
         answer
     }

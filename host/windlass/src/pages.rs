@@ -1,6 +1,7 @@
 //! What the host serves by itself: the OpenAPI documents of all surfaces merged into one, and a
 //! page to browse it, without any resource from outside.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,12 +45,14 @@ impl Reference {
         let index = name.is_empty() || name == "/";
         let name = if index { "index.html" } else { name.strip_prefix('/')? };
         let file = utoipa_swagger_ui::serve(name, Arc::clone(&self.browser)).ok()??;
-        let bytes = if index {
+        let bytes = match file.bytes {
             // The page is also served without the final slash, where relative links go astray.
-            let html = String::from_utf8_lossy(&file.bytes).replace("\"./", "\"/reference/");
-            Bytes::from(html)
-        } else {
-            Bytes::from(file.bytes.into_owned())
+            bytes if index => {
+                Bytes::from(String::from_utf8_lossy(&bytes).replace("\"./", "\"/reference/"))
+            }
+            // Megabytes that are part of the binary: all answers share them.
+            Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            Cow::Owned(bytes) => Bytes::from(bytes),
         };
         Some(Page { content_type: media_type(name), bytes })
     }
@@ -188,6 +191,17 @@ mod tests {
         merged.add(document("string"))?;
         merged.add(document("string"))?;
         assert!(merged.add(document("integer")).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn large_files_are_shared_and_not_copied() -> anyhow::Result<()> {
+        let reference = Reference::load(Path::new("."), &[])?;
+        for path in [DOCUMENT, "/reference/swagger-ui-bundle.js", "/reference/swagger-ui.css"] {
+            let pages = [reference.page(path).context(path)?, reference.page(path).context(path)?];
+            let [one, other] = pages.map(|page| page.bytes.as_ptr());
+            assert_eq!(one, other, "{path}");
+        }
         Ok(())
     }
 

@@ -112,6 +112,8 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_with_allow() {
         (PROJECTS, vec!["GET", "POST"]),
         ("/api/v1/projects/x", vec!["GET", "PUT", "DELETE"]),
         ("/api/v1/audit-logs", vec!["GET"]),
+        ("/reference", vec!["GET", "HEAD"]),
+        ("/openapi.json", vec!["GET", "HEAD"]),
     ] {
         let answer = client.request(Method::PATCH, path).send().await;
         let allow = answer.header("allow").expect("405 says what is allowed").to_owned();
