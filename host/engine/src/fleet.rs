@@ -5,13 +5,10 @@
 //! Changes wait for each other; requests wait for none of them.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::Mutex;
@@ -19,12 +16,13 @@ use tokio::sync::Mutex;
 use crate::answer::Failure;
 use crate::controller::Controller;
 use crate::engine::Engine;
-use crate::manifest::{ComponentId, ComponentManifest};
+use crate::manifest::ComponentId;
 use crate::refusal::Refusal;
+use crate::releases::{Listed, Proposal, Recorded, ReleaseLedger, Released, Transition};
 use crate::request::RequestContext;
 use crate::routes::{RoutingTable, canary_path};
-use crate::slot::{CanaryPolicy, Slot, TrialReport};
-use crate::statistics::{Snapshot, Statistics};
+use crate::slot::{CanaryPolicy, Slot};
+use crate::statistics::Statistics;
 
 /// How long an idle instance is kept before its memory is given back.
 const IDLE_FOR: Duration = Duration::from_secs(30);
@@ -33,82 +31,6 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 const LOADED_TOGETHER: usize = 4;
 /// How long a canary request may take.
 const CANARY_TIME: Duration = Duration::from_secs(5);
-
-/// A component somebody wants to run.
-#[derive(Clone)]
-pub struct Proposal {
-    /// Its name.
-    pub id: ComponentId,
-    /// The component.
-    pub wasm: Bytes,
-    /// What it is given; `None` keeps what the running one has.
-    pub manifest: Option<ComponentManifest>,
-}
-
-/// A component as it was recorded.
-#[derive(Clone)]
-pub struct Recorded {
-    /// Its name.
-    pub id: ComponentId,
-    /// The digest of its code.
-    pub digest: String,
-    /// What it is given.
-    pub manifest: ComponentManifest,
-    /// The code.
-    pub wasm: Bytes,
-}
-
-/// One component giving way to another.
-pub struct Transition {
-    /// What runs from now on.
-    pub now: Recorded,
-    /// What ran until now.
-    pub before: Option<Recorded>,
-}
-
-/// Where releases are recorded, so that a restart serves what was running.
-pub trait ReleaseLedger: Send + Sync {
-    /// Records components as running, all or none.
-    fn record<'a>(&'a self, transitions: &'a [Transition]) -> LedgerFuture<'a, ()>;
-    /// Brings back the code of a component that ran before.
-    fn previous<'a>(&'a self, id: &'a ComponentId) -> LedgerFuture<'a, Option<Recorded>>;
-    /// Forgets a component.
-    fn forget<'a>(&'a self, id: &'a ComponentId) -> LedgerFuture<'a, ()>;
-}
-
-/// What a ledger answers, later. The error is a sentence for the administrator.
-pub type LedgerFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
-
-/// What a change came to.
-#[derive(Debug, serde::Serialize)]
-pub struct Released {
-    /// The name of the component.
-    pub id: ComponentId,
-    /// The digest that runs now, or is being tried.
-    pub digest: String,
-    /// The digest that ran before.
-    pub previous: Option<String>,
-}
-
-/// One line of the list of what runs.
-#[derive(Debug, serde::Serialize)]
-pub struct Listed {
-    /// The name of the component.
-    pub id: ComponentId,
-    /// The routes that wake it.
-    pub routes: Vec<String>,
-    /// The digest that runs.
-    pub digest: String,
-    /// The version its author gave it.
-    pub version: Option<String>,
-    /// Counters.
-    #[serde(flatten)]
-    pub statistics: Snapshot,
-    /// The digest a rollback returns to.
-    pub previous: Option<String>,
-    /// What is being tried.
-    pub canary: Option<TrialReport>,
-}
 
 /// Everything that runs.
 pub struct Fleet {

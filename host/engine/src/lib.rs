@@ -15,6 +15,7 @@ mod manifest;
 mod network;
 mod output;
 mod refusal;
+mod releases;
 mod request;
 mod routes;
 mod slot;
@@ -25,11 +26,10 @@ pub use answer::{Answer, AnswerBody, Failure};
 pub use capability::{Admission, Capability, InterfaceGrant};
 pub use controller::Controller;
 pub use engine::{Engine, digest};
-pub use fleet::{
-    Fleet, LedgerFuture, Listed, Proposal, Recorded, ReleaseLedger, Released, Transition,
-};
+pub use fleet::Fleet;
 pub use manifest::{ComponentId, ComponentManifest, Limits, Manifest, StorageGrant};
 pub use refusal::Refusal;
+pub use releases::{LedgerFuture, Listed, Proposal, Recorded, ReleaseLedger, Released, Transition};
 pub use request::{Authentication, RequestContext};
 pub use routes::RoutingTable;
 pub use slot::{CanaryPolicy, Slot, Trial, TrialReport};

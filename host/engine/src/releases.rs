@@ -1,0 +1,86 @@
+//! What is said of releases: what is asked for, what is recorded, what came of it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::manifest::{ComponentId, ComponentManifest};
+use crate::slot::TrialReport;
+use crate::statistics::Snapshot;
+
+/// A component somebody wants to run.
+#[derive(Clone)]
+pub struct Proposal {
+    /// Its name.
+    pub id: ComponentId,
+    /// The component.
+    pub wasm: Bytes,
+    /// What it is given; `None` keeps what the running one has.
+    pub manifest: Option<ComponentManifest>,
+}
+
+/// A component as it was recorded.
+#[derive(Clone)]
+pub struct Recorded {
+    /// Its name.
+    pub id: ComponentId,
+    /// The digest of its code.
+    pub digest: String,
+    /// What it is given.
+    pub manifest: ComponentManifest,
+    /// The code.
+    pub wasm: Bytes,
+}
+
+/// One component giving way to another.
+pub struct Transition {
+    /// What runs from now on.
+    pub now: Recorded,
+    /// What ran until now.
+    pub before: Option<Recorded>,
+}
+
+/// Where releases are recorded, so that a restart serves what was running.
+pub trait ReleaseLedger: Send + Sync {
+    /// Records components as running, all or none.
+    fn record<'a>(&'a self, transitions: &'a [Transition]) -> LedgerFuture<'a, ()>;
+    /// Brings back the code of a component that ran before.
+    fn previous<'a>(&'a self, id: &'a ComponentId) -> LedgerFuture<'a, Option<Recorded>>;
+    /// Forgets a component.
+    fn forget<'a>(&'a self, id: &'a ComponentId) -> LedgerFuture<'a, ()>;
+}
+
+/// What a ledger answers, later. The error is a sentence for the administrator.
+pub type LedgerFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+/// What a change came to.
+#[derive(Debug, serde::Serialize)]
+pub struct Released {
+    /// The name of the component.
+    pub id: ComponentId,
+    /// The digest that runs now, or is being tried.
+    pub digest: String,
+    /// The digest that ran before.
+    pub previous: Option<String>,
+}
+
+/// One line of the list of what runs.
+#[derive(Debug, serde::Serialize)]
+pub struct Listed {
+    /// The name of the component.
+    pub id: ComponentId,
+    /// The routes that wake it.
+    pub routes: Vec<String>,
+    /// The digest that runs.
+    pub digest: String,
+    /// The version its author gave it.
+    pub version: Option<String>,
+    /// Counters.
+    #[serde(flatten)]
+    pub statistics: Snapshot,
+    /// The digest a rollback returns to.
+    pub previous: Option<String>,
+    /// What is being tried.
+    pub canary: Option<TrialReport>,
+}
