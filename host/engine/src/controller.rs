@@ -22,7 +22,7 @@ use crate::engine::Loaded;
 use crate::manifest::{ComponentId, ComponentManifest};
 use crate::releases::Recorded;
 use crate::request::RequestContext;
-use crate::state::HostState;
+use crate::state::{HANDLE_CAPACITY, HostState};
 use crate::statistics::Statistics;
 
 /// Ticks of computing after which an instance is slowed down: 25 x 2 ms. A request that answers
@@ -208,7 +208,8 @@ impl Controller {
         }
         running.served += 1;
         running.live.set_memory(running.store.data().memory_bytes());
-        let worn = running.served >= self.loaded.manifest.limits.reuse;
+        let worn = running.served >= self.loaded.manifest.limits.reuse
+            || self.loaded.shared.memory.is_tight();
         if !worn && !self.retired.load(Relaxed) {
             self.lock_idle().push(Idle { running, since: Instant::now() });
             // Retired between the question and the push: nobody else will empty the place.
@@ -224,11 +225,13 @@ impl Controller {
             loaded.id.clone(),
             loaded.admissions.clone(),
             &loaded.manifest.limits,
+            &loaded.shared.memory,
             context,
         );
         let mut store = Store::new(&loaded.engine, state);
         store.limiter(|state| state.memory_limiter());
         store.set_hostcall_fuel(HOST_CALL_BYTES);
+        store.set_max_component_handles(HANDLE_CAPACITY);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| Ok(come_up_for_air(store.data_mut())));
         let deadline = store.data().request().deadline;
@@ -243,6 +246,7 @@ impl Controller {
             Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
                 Err(Failure::Overloaded)
             }
+            Err(_) if store.data().is_starved() => Err(Failure::Overloaded),
             Err(error) => Err(Failure::Trapped(format!("it could not be instantiated: {error:#}"))),
         }
     }

@@ -17,10 +17,12 @@ use wasmtime::{
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{p2, p3};
 
+use crate::budget::Budget;
 use crate::capability::{Admission, Capability, InterfaceGrant};
 use crate::manifest::{ComponentId, ComponentManifest, Limits};
+use crate::memory::{self, TABLE_ELEMENTS};
 use crate::refusal::Refusal;
-use crate::state::{HostState, TABLE_ELEMENTS};
+use crate::state::HostState;
 
 /// Component instances alive at one time, over all controllers: 40 controllers with 25 each.
 const INSTANCES: u32 = 1_000;
@@ -47,6 +49,14 @@ pub struct Engine {
     linker: Linker<HostState>,
     capabilities: Arc<[Arc<dyn Capability>]>,
     interfaces: BTreeMap<&'static str, InterfaceGrant>,
+    shared: Shared,
+}
+
+/// Memory that all instances, of whatever component, share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// Their linear memory.
+    pub(crate) memory: Arc<Budget>,
 }
 
 /// A component that was checked and compiled, and can be instantiated at any time.
@@ -60,6 +70,7 @@ pub(crate) struct Loaded {
     pub(crate) admissions: Arc<[Admission]>,
     pub(crate) capabilities: Arc<[Arc<dyn Capability>]>,
     pub(crate) engine: wasmtime::Engine,
+    pub(crate) shared: Shared,
 }
 
 /// The digest of a component, as shown and recorded: `sha256:` and 64 hexadecimal digits.
@@ -83,7 +94,8 @@ impl Engine {
             interfaces
                 .extend(capability.interfaces().iter().map(|known| (known.interface, *known)));
         }
-        Ok(Self { wasmtime, linker, capabilities: capabilities.into(), interfaces })
+        let shared = Shared { memory: memory::for_all_instances() };
+        Ok(Self { wasmtime, linker, capabilities: capabilities.into(), interfaces, shared })
     }
 
     /// Checks and compiles a component. Compiling runs off the async threads and is skipped when
@@ -119,6 +131,7 @@ impl Engine {
             admissions: admissions.into(),
             capabilities: self.capabilities.clone(),
             engine: self.wasmtime.clone(),
+            shared: self.shared.clone(),
         })
     }
 

@@ -7,11 +7,13 @@
 
 mod admission;
 mod answer;
+mod budget;
 mod capability;
 mod controller;
 mod engine;
 mod fleet;
 mod manifest;
+mod memory;
 mod network;
 mod output;
 mod refusal;

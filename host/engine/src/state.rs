@@ -8,14 +8,16 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::budget::Budget;
 use crate::capability::Admission;
 use crate::manifest::{ComponentId, Limits};
+use crate::memory::MemoryLimit;
 use crate::network::NoNetwork;
 use crate::output;
 use crate::request::RequestContext;
 
 /// Handles (resources of every kind) one instance may hold at a time.
-const HANDLE_CAPACITY: usize = 1_024;
+pub(crate) const HANDLE_CAPACITY: usize = 1_024;
 
 /// The data behind one component instance.
 pub struct HostState {
@@ -33,10 +35,11 @@ pub struct HostState {
 
 impl HostState {
     /// The data for a new instance: no files, no network, no environment, no arguments.
-    pub fn new(
+    pub(crate) fn new(
         component: ComponentId,
         admissions: Arc<[Admission]>,
         limits: &Limits,
+        memory: &Arc<Budget>,
         request: RequestContext,
     ) -> Self {
         let mut table = ResourceTable::new();
@@ -49,7 +52,7 @@ impl HostState {
             table,
             http: WasiHttpCtx::new(),
             network: NoNetwork,
-            memory: MemoryLimit::new(limits.memory_bytes()),
+            memory: MemoryLimit::new(limits.memory_bytes(), memory),
             ticks: 0,
         }
     }
@@ -75,9 +78,14 @@ impl HostState {
         self.admissions.iter().find_map(|admission| admission.downcast_ref())
     }
 
-    /// Linear memory and tables in use, in bytes.
+    /// Linear memory in use, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.memory.used
+        self.memory.used()
+    }
+
+    /// Whether it was refused memory because of all the other instances.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.memory.is_starved()
     }
 
     pub(crate) fn memory_limiter(&mut self) -> &mut dyn ResourceLimiter {
@@ -94,45 +102,5 @@ impl WasiView for HostState {
 impl WasiHttpView for HostState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.network }
-    }
-}
-
-/// Counts linear memory over all memories of an instance and refuses growth over the limit.
-struct MemoryLimit {
-    used: usize,
-    limit: usize,
-}
-
-/// Elements all tables of an instance may have together; a first-party controller needs hundreds.
-pub(crate) const TABLE_ELEMENTS: usize = 20_000;
-
-impl MemoryLimit {
-    fn new(limit: usize) -> Self {
-        Self { used: 0, limit }
-    }
-}
-
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let after = self.used.saturating_add(desired.saturating_sub(current));
-        if after > self.limit {
-            return Ok(false);
-        }
-        self.used = after;
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
     }
 }
