@@ -30,6 +30,17 @@ pub(crate) struct Admission {
     quarantine: Arc<Mutex<()>>,
 }
 
+/// What the end of a request says about the component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It answered and can be asked again.
+    Well,
+    /// Nothing: the client, or the host, ended it.
+    Neutral,
+    /// It trapped, ran out of time or overran a limit.
+    Failed,
+}
+
 /// Leave to work on one request. Ends with [`Admission::ended`], or when dropped.
 pub(crate) struct Admitted {
     permit: OwnedSemaphorePermit,
@@ -50,7 +61,7 @@ impl Admission {
 
     /// Waits for leave, but never in a long queue and never past the deadline.
     pub(crate) async fn admit(&self, deadline: Instant) -> Result<Admitted, Failure> {
-        let quarantined = self.failures.load(Relaxed) >= FAILURES;
+        let quarantined = self.is_quarantined();
         if !quarantined && let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(Admitted { permit, quarantine: None, since: Instant::now() });
         }
@@ -68,19 +79,26 @@ impl Admission {
         waited.unwrap_or(Err(Failure::Overloaded))
     }
 
+    /// Whether the component is in quarantine.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.failures.load(Relaxed) >= FAILURES
+    }
+
     /// Learns how the work on a request ended, and makes a quarantined component pause.
-    pub(crate) async fn ended(&self, admitted: Admitted, well: bool) {
+    pub(crate) async fn ended(&self, admitted: Admitted, verdict: Verdict) {
         let Admitted { permit, quarantine, since } = admitted;
         drop(permit);
-        if well {
-            self.failures.store(0, Relaxed);
-            return;
-        }
-        self.failures.fetch_add(1, Relaxed);
-        if let Some(quarantine) = quarantine {
-            let pause = (since.elapsed() * PAUSE_FACTOR).clamp(PAUSE.0, PAUSE.1);
-            tokio::time::sleep(pause).await;
-            drop(quarantine);
+        match verdict {
+            Verdict::Well => self.failures.store(0, Relaxed),
+            Verdict::Neutral => {}
+            Verdict::Failed => {
+                self.failures.fetch_add(1, Relaxed);
+                if let Some(quarantine) = quarantine {
+                    let pause = (since.elapsed() * PAUSE_FACTOR).clamp(PAUSE.0, PAUSE.1);
+                    tokio::time::sleep(pause).await;
+                    drop(quarantine);
+                }
+            }
         }
     }
 }
@@ -118,7 +136,7 @@ mod tests {
         let admission = Admission::new(1, 0);
         let first = admission.admit(soon()).await.unwrap();
         assert!(matches!(admission.admit(soon()).await, Err(Failure::Overloaded)));
-        admission.ended(first, true).await;
+        admission.ended(first, Verdict::Well).await;
         assert!(admission.admit(soon()).await.is_ok());
     }
 
@@ -137,14 +155,32 @@ mod tests {
         let admission = Admission::new(8, 8);
         for _ in 0..FAILURES {
             let admitted = admission.admit(soon()).await.unwrap();
-            admission.ended(admitted, false).await;
+            admission.ended(admitted, Verdict::Failed).await;
         }
         let alone = admission.admit(soon()).await.unwrap();
         assert!(alone.quarantine.is_some());
         assert!(admission.admit(soon()).await.is_err(), "a second one works beside it");
-        admission.ended(alone, true).await;
+        admission.ended(alone, Verdict::Well).await;
         let one = admission.admit(soon()).await.unwrap();
         let two = admission.admit(soon()).await.unwrap();
         assert!(one.quarantine.is_none() && two.quarantine.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_clients_and_the_host_end_is_neither_good_nor_bad() {
+        let admission = Admission::new(8, 8);
+        for verdict in [
+            [Verdict::Neutral; FAILURES as usize],
+            [Verdict::Failed, Verdict::Neutral, Verdict::Failed],
+        ]
+        .concat()
+        {
+            let admitted = admission.admit(soon()).await.unwrap();
+            admission.ended(admitted, verdict).await;
+            assert!(!admission.is_quarantined());
+        }
+        let admitted = admission.admit(soon()).await.unwrap();
+        admission.ended(admitted, Verdict::Failed).await;
+        assert!(admission.is_quarantined(), "what was neutral did not wipe out the failures");
     }
 }

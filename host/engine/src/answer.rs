@@ -1,27 +1,33 @@
 //! From a request to an answer on one instance.
 //!
-//! A short answer is collected whole before anything is sent: an instance that traps in the
-//! middle of it costs the client a clean 500 instead of half a document, and a client that reads
-//! slowly holds no instance. A long answer is streamed.
+//! An answer is collected whole before anything is sent: an instance that traps in the middle of it
+//! costs the client a clean 500 instead of half a document, and a client that reads slowly holds no
+//! instance. Only what is too large to hold, or is meant to arrive piece by piece, is streamed.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::channel::oneshot as guest_oneshot;
-use futures::future::join;
+use futures::future::try_join;
+use http::header::CONTENT_TYPE;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use wasmtime::{AsContextMut, Trap};
 use wasmtime_wasi_http::handler::{Prepared, Response};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView};
 
+use crate::budget::Budget;
+use crate::collected::Collected;
 use crate::controller::Running;
+use crate::reply::Reply;
 use crate::state::HostState;
 
-/// Bytes of an answer that are collected before it is streamed instead.
-const COLLECTED_BYTES: usize = 128 * 1_024;
+/// Bytes of an answer that are collected before it is streamed instead: what a component may answer
+/// by default, so that streaming is for those whose manifest asks for more.
+const COLLECTED_BYTES: usize = 16 * 1_048_576;
 /// Chunks of a streamed answer that may wait for the client.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -51,8 +57,25 @@ pub enum Failure {
     TooLarge(usize),
 }
 
-/// Where an answer goes, once.
-pub(crate) type Reply = oneshot::Sender<Result<Answer, Failure>>;
+/// Why an answer ended early through no fault of the component. Its instance is not used again,
+/// because it may be in the middle of anything.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Blameless {
+    /// The client does not wait for the rest of a streamed answer.
+    #[error("the client went away in the middle of the answer")]
+    ClientLeft,
+    /// Answers that wait to be read take all the memory there is for them.
+    #[error("there is no memory for the answer, because others wait to be read")]
+    NoRoom,
+}
+
+/// What an answer may take.
+pub(crate) struct Bounds<'a> {
+    /// Bytes, by the component's manifest.
+    pub(crate) bytes: usize,
+    /// The memory all answers share.
+    pub(crate) answers: &'a Arc<Budget>,
+}
 
 /// The body of an [`Answer`].
 pub enum AnswerBody {
@@ -120,146 +143,141 @@ impl StreamedBody {
             Some(Chunk::Frame(frame)) => Some(Ok(frame)),
             Some(Chunk::End) => None,
             Some(Chunk::Broken(failure)) => Some(Err(failure)),
-            // The driver went away without a word: a trap or the deadline.
+            // The driver went away without a word: a trap, the deadline, or no room for one.
             None => Some(Err(Failure::Unanswered)),
         })
     }
 }
 
 /// Runs one request on an instance until the answer and everything behind it is done. The answer
-/// goes out through `reply` as soon as it is whole, or too long to wait for.
+/// goes out through `reply` as soon as it is whole, or is streamed.
 ///
 /// # Errors
-/// When the instance trapped and must not be used again.
+/// When the instance must not be used again: [`Blameless`], or else the component failed.
 pub(crate) async fn exchange(
     running: &mut Running,
     request: http::Request<WasiBody>,
-    limit: usize,
-    reply: &mut Option<Reply>,
+    bounds: Bounds<'_>,
+    reply: &mut Reply,
 ) -> wasmtime::Result<()> {
     let (sender, receiver) = guest_oneshot::channel();
     let Running { store, proxy, .. } = running;
     let prepared = Prepared::new(store.as_context_mut(), proxy, request, HostState::http, sender)?;
     let outcome = store
         .run_concurrent(async |accessor| {
-            let answered = relay(receiver, limit, reply);
-            let (ran, relayed) =
-                join(prepared.run(accessor, std::future::pending()), answered).await;
-            ran.and(relayed)
+            let answered = relay(receiver, bounds, reply);
+            // Ends as soon as either fails: nobody waits for an instance that will not be kept.
+            try_join(prepared.run(accessor, std::future::pending()), answered).await
         })
         .await;
-    let outcome = outcome.and_then(|ran| ran);
+    let outcome = outcome.flatten();
     if let Err(trap) = &outcome {
         // Who computes until the deadline is interrupted by a trap.
         let failure = match trap.downcast_ref() {
             Some(Trap::Interrupt) => Failure::Deadline,
             _ => Failure::Trapped(format!("{trap:#}")),
         };
-        send(reply, Err(failure));
+        reply.send(Err(failure));
     }
     outcome.map(drop)
 }
 
-/// Passes the answer on. `reply` is taken once something was sent.
+/// Passes the answer on.
 async fn relay(
     receiver: guest_oneshot::Receiver<wasmtime::Result<Response>>,
-    limit: usize,
-    reply: &mut Option<Reply>,
+    bounds: Bounds<'_>,
+    reply: &mut Reply,
 ) -> wasmtime::Result<()> {
     let response = match receiver.await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            send(reply, Err(Failure::Refused(format!("{error:#}"))));
+            reply.send(Err(Failure::Refused(format!("{error:#}"))));
             return Err(error);
         }
         // The instance is trapping; the other half of the join has the reason.
         Err(guest_oneshot::Canceled) => return Ok(()),
     };
     let (head, mut body) = response.into_parts();
-    let mut collected = BytesMut::new();
-    let mut first: Option<Bytes> = None;
-    loop {
-        match body.frame().await {
-            None => {
-                let whole = first.unwrap_or_else(|| collected.freeze());
-                let whole = AnswerBody::Whole(Full::new(whole));
-                send(reply, Ok(http::Response::from_parts(head, whole)));
-                return Ok(());
-            }
-            Some(Ok(frame)) => {
-                // Trailers of a whole answer are dropped: nobody asked for them.
-                let Ok(data) = frame.into_data() else { continue };
-                collect(&mut first, &mut collected, data);
-                let size = first.as_ref().map_or(collected.len(), Bytes::len);
-                if size > limit {
-                    send(reply, Err(Failure::TooLarge(limit)));
-                    wasmtime::bail!("the answer is larger than {limit} bytes");
-                }
-                if size > COLLECTED_BYTES {
-                    let begun = first.unwrap_or_else(|| collected.freeze());
-                    return stream(head, begun, body, limit, reply).await;
-                }
-            }
-            Some(Err(error)) => {
-                send(reply, Err(Failure::Trapped(format!("its answer broke off: {error}"))));
-                wasmtime::bail!("the answer broke off: {error}");
-            }
+    let mut collected = Collected::new(bounds.answers);
+    if is_event_stream(&head) {
+        return stream(head, collected.into_bytes(), body, bounds.bytes, reply).await;
+    }
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken_off(&error, reply))?;
+        // Trailers of a whole answer are dropped: nobody asked for them.
+        let Ok(chunk) = frame.into_data() else { continue };
+        let fits = collected.push(chunk);
+        if collected.len() > bounds.bytes {
+            reply.send(Err(Failure::TooLarge(bounds.bytes)));
+            wasmtime::bail!("the answer is larger than {} bytes", bounds.bytes);
+        }
+        if !fits {
+            reply.send(Err(Failure::Overloaded));
+            return Err(Blameless::NoRoom.into());
+        }
+        if collected.len() > COLLECTED_BYTES {
+            return stream(head, collected.into_bytes(), body, bounds.bytes, reply).await;
         }
     }
+    let whole = AnswerBody::Whole(Full::new(collected.into_bytes()));
+    reply.send(Ok(http::Response::from_parts(head, whole)));
+    Ok(())
 }
 
-/// Keeps a body of one chunk as it is, and copies only when there are more.
-fn collect(first: &mut Option<Bytes>, collected: &mut BytesMut, data: Bytes) {
-    if collected.is_empty() && first.is_none() {
-        *first = Some(data);
-        return;
-    }
-    if let Some(begun) = first.take() {
-        collected.extend_from_slice(&begun);
-    }
-    collected.extend_from_slice(&data);
+fn broken_off(error: &impl std::fmt::Display, reply: &mut Reply) -> wasmtime::Error {
+    reply.send(Err(Failure::Trapped(format!("its answer broke off: {error}"))));
+    wasmtime::format_err!("the answer broke off: {error}")
 }
 
+/// Events are sent when they happen, and their stream has no end of its own.
+fn is_event_stream(head: &http::response::Parts) -> bool {
+    let media_type = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    media_type.is_some_and(|media_type| media_type.starts_with(b"text/event-stream"))
+}
+
+/// Sends what there is, and the rest as it comes. The client sets the pace, and the instance waits.
 async fn stream(
     head: http::response::Parts,
     begun: Bytes,
     mut body: WasiBody,
     limit: usize,
-    reply: &mut Option<Reply>,
+    reply: &mut Reply,
 ) -> wasmtime::Result<()> {
+    let without_end = is_event_stream(&head);
     let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
     let mut sent = begun.len();
-    _ = sender.send(Chunk::Frame(Frame::data(begun))).await;
+    if !begun.is_empty() {
+        _ = sender.send(Chunk::Frame(Frame::data(begun))).await;
+    }
     let rest = AnswerBody::Streamed(StreamedBody { chunks, ended: false });
-    send(reply, Ok(http::Response::from_parts(head, rest)));
-    while let Some(frame) = body.frame().await {
+    reply.send(Ok(http::Response::from_parts(head, rest)));
+    loop {
+        reply.excuse(without_end);
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            () = sender.closed() => return Err(Blameless::ClientLeft.into()),
+        };
+        reply.excuse(true);
+        let Some(frame) = frame else { break };
         let chunk = match frame {
             Ok(frame) => {
                 sent += frame.data_ref().map_or(0, Bytes::len);
                 if sent > limit {
-                    _ = sender.send(Chunk::Broken(Failure::TooLarge(limit))).await;
+                    _ = sender.try_send(Chunk::Broken(Failure::TooLarge(limit)));
                     wasmtime::bail!("the answer is larger than {limit} bytes");
                 }
                 Chunk::Frame(frame)
             }
             Err(error) => {
                 let failure = Failure::Trapped(format!("its answer broke off: {error}"));
-                _ = sender.send(Chunk::Broken(failure)).await;
+                _ = sender.try_send(Chunk::Broken(failure));
                 wasmtime::bail!("the answer broke off: {error}");
             }
         };
         if sender.send(chunk).await.is_err() {
-            wasmtime::bail!("the client went away in the middle of the answer");
+            return Err(Blameless::ClientLeft.into());
         }
     }
     _ = sender.send(Chunk::End).await;
     Ok(())
-}
-
-/// Answers, unless that was done.
-pub(crate) fn send(reply: &mut Option<Reply>, answer: Result<Answer, Failure>) {
-    if let Some(reply) = reply.take() {
-        // The client may have gone; then nobody misses the answer.
-        _ = reply.send(answer);
-    }
 }

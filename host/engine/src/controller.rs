@@ -4,23 +4,29 @@
 //! instance itself: no queue and no second task stand between client and component. One request
 //! at a time on an instance, so it is never in doubt whose request a host call belongs to. An
 //! instance that trapped, or ran out of time, is never used again.
+//!
+//! What was begun is driven to its end, by a task of its own when the client leaves early: else a
+//! component that loops or traps would not be found out by clients that do not wait for it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
+use tokio::runtime::Handle;
 use tracing::Instrument;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::Proxy;
 
-use crate::admission::{Admission, Admitted};
-use crate::answer::{self, Answer, Failure, Reply};
+use crate::admission::{Admission, Admitted, Verdict};
+use crate::answer::{self, Answer, Blameless, Bounds, Failure};
 use crate::engine::Loaded;
 use crate::manifest::{ComponentId, ComponentManifest};
 use crate::releases::Recorded;
+use crate::reply::Reply;
 use crate::request::RequestContext;
 use crate::state::{HANDLE_CAPACITY, HostState};
 use crate::statistics::Statistics;
@@ -104,7 +110,13 @@ impl Controller {
         &self.statistics
     }
 
-    /// Hands a request to an instance and waits for its answer.
+    /// Whether it kept failing and is served one request at a time.
+    pub fn is_quarantined(&self) -> bool {
+        self.admission.is_quarantined()
+    }
+
+    /// Hands a request to an instance and waits for its answer. Dropping the future once the
+    /// request has an instance does not stop the work on it.
     ///
     /// # Errors
     /// [`Failure`] when there is no answer: overload, a trap, the deadline. Nothing of the answer
@@ -114,88 +126,127 @@ impl Controller {
         context: RequestContext,
         request: http::Request<WasiBody>,
     ) -> Result<Answer, Failure> {
-        let begun = Instant::now();
-        let result = self.try_handle(context, request).await;
-        let failed = match &result {
-            Ok(answer) => answer.status().is_server_error(),
-            Err(_) => true,
-        };
-        self.statistics.request_ended(begun.elapsed(), failed);
-        result
-    }
-
-    async fn try_handle(
-        self: &Arc<Self>,
-        context: RequestContext,
-        request: http::Request<WasiBody>,
-    ) -> Result<Answer, Failure> {
-        let admitted = self.admission.admit(context.deadline).await?;
-        let running = match self.take_idle() {
-            Some(mut running) => {
-                running.store.data_mut().begin_request(context);
-                running
+        let (mut reply, replied) = Reply::new(Arc::clone(&self.statistics));
+        let admitted = match self.admission.admit(context.deadline).await {
+            Ok(admitted) => admitted,
+            Err(failure) => {
+                reply.send(Err(failure));
+                return replied.await.unwrap_or(Err(Failure::Unanswered));
             }
-            None => self.instantiate(context).await?,
         };
-        let (reply, replied) = tokio::sync::oneshot::channel();
         // Only there when traces are exported. What the component asks of the host is inside of it.
         let span = tracing::debug_span!(
             target: "windlass::trace", "component",
             windlass.component = %self.id(), windlass.digest = self.digest(),
         );
-        let driven = Arc::clone(self).drive(admitted, running, request, reply);
-        let driver: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(driven.instrument(span));
-        match select(driver, replied).await {
+        let work = Arc::clone(self).drive(admitted, context, request, reply).instrument(span);
+        let answer = match select(Driver(Some(Box::pin(work))), replied).await {
             // The usual case: the whole answer is there and the instance is back in its place.
-            Either::Left(((), replied)) => replied.await.unwrap_or(Err(Failure::Unanswered)),
-            // The answer is long: somebody has to go on driving the instance that makes it.
-            Either::Right((answer, driver)) => {
-                tokio::spawn(driver);
-                answer.unwrap_or(Err(Failure::Unanswered))
-            }
-        }
+            Either::Left(((), replied)) => replied.await,
+            // The answer is streamed, or the component pauses: the driver goes on by itself.
+            Either::Right((answer, _driver)) => answer,
+        };
+        answer.unwrap_or(Err(Failure::Unanswered))
     }
 
     async fn drive(
         self: Arc<Self>,
         admitted: Admitted,
+        context: RequestContext,
+        request: http::Request<WasiBody>,
+        mut reply: Reply,
+    ) {
+        let busy = self.statistics.instance_busy();
+        let id = Arc::clone(&context.id);
+        let verdict = match self.instance(context).await {
+            Ok(running) => self.run(running, request, &mut reply).await,
+            Err(failure) => self.not_instantiated(failure, &mut reply),
+        };
+        drop(busy);
+        if reply.was_unheard() {
+            tracing::info!(
+                component = %self.id(), request_id = %id, ?verdict,
+                "the client left before it was answered"
+            );
+        }
+        let was_quarantined = self.is_quarantined();
+        self.admission.ended(admitted, verdict).await;
+        if !was_quarantined && self.is_quarantined() {
+            tracing::warn!(
+                component = %self.id(), digest = self.digest(),
+                "component keeps failing; it is served one request at a time, with pauses, until \
+                 it answers one well"
+            );
+        }
+    }
+
+    /// An idle instance, or a new one, that begins the request.
+    async fn instance(&self, context: RequestContext) -> Result<Running, Failure> {
+        match self.take_idle() {
+            Some(mut running) => {
+                running.store.data_mut().begin_request(context);
+                Ok(running)
+            }
+            // Rare and large, so it is not kept room for in the future of each request.
+            None => Box::pin(self.instantiate(context)).await,
+        }
+    }
+
+    fn not_instantiated(&self, failure: Failure, reply: &mut Reply) -> Verdict {
+        tracing::error!(component = %self.id(), digest = self.digest(), "no instance: {failure}");
+        let verdict = match failure {
+            Failure::Overloaded => Verdict::Neutral,
+            _ => Verdict::Failed,
+        };
+        reply.send(Err(failure));
+        verdict
+    }
+
+    async fn run(
+        &self,
         mut running: Running,
         request: http::Request<WasiBody>,
-        reply: Reply,
-    ) {
-        let mut reply = Some(reply);
-        let limits = &self.loaded.manifest.limits;
-        let _live = self.statistics.instance_busy();
+        reply: &mut Reply,
+    ) -> Verdict {
         let context = running.store.data().request();
         let (deadline, request_id) = (context.deadline, Arc::clone(&context.id));
-        let outcome = tokio::time::timeout_at(
-            deadline.into(),
-            answer::exchange(&mut running, request, limits.answer_kib as usize * 1_024, &mut reply),
-        );
-        let well = match outcome.await {
+        let bounds = Bounds {
+            bytes: self.loaded.manifest.limits.answer_kib as usize * 1_024,
+            answers: &self.loaded.shared.answers,
+        };
+        let exchange = answer::exchange(&mut running, request, bounds, reply);
+        match tokio::time::timeout_at(deadline.into(), exchange).await {
             Ok(Ok(())) => {
                 self.put_back(running);
-                true
+                Verdict::Well
+            }
+            Ok(Err(reason)) if reason.is::<Blameless>() => {
+                tracing::info!(component = %self.id(), request_id = %request_id, "{reason}");
+                Verdict::Neutral
             }
             Ok(Err(trap)) => {
                 tracing::error!(
                     component = %self.id(), digest = self.digest(), request_id = %request_id,
                     "component failed: {trap:#}"
                 );
-                drop(running);
-                false
+                Verdict::Failed
+            }
+            Err(_) if reply.is_excused() => {
+                tracing::info!(
+                    component = %self.id(), request_id = %request_id,
+                    "a streamed answer was cut off at the deadline of its request"
+                );
+                Verdict::Neutral
             }
             Err(_) => {
-                answer::send(&mut reply, Err(Failure::Deadline));
+                reply.send(Err(Failure::Deadline));
                 tracing::warn!(
                     component = %self.id(), digest = self.digest(), request_id = %request_id,
                     "component was stopped at the deadline of its request"
                 );
-                drop(running);
-                false
+                Verdict::Failed
             }
-        };
-        self.admission.ended(admitted, well).await;
+        }
     }
 
     fn take_idle(&self) -> Option<Running> {
@@ -274,6 +325,30 @@ impl Controller {
 
     fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The work on one request. Dropped before its end, it goes on in a task of its own.
+struct Driver(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(work) = &mut self.0 {
+            ready!(work.as_mut().poll(cx));
+            self.0 = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and the work with it.
+        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(work);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use wasmtime_wasi_http::{p2, p3};
 
 use crate::budget::Budget;
 use crate::capability::{Admission, Capability, InterfaceGrant};
+use crate::collected::ANSWERS_BYTES;
 use crate::manifest::{ComponentId, ComponentManifest, Limits};
 use crate::memory::{self, TABLE_ELEMENTS};
 use crate::refusal::Refusal;
@@ -57,6 +58,8 @@ pub struct Engine {
 pub(crate) struct Shared {
     /// Their linear memory.
     pub(crate) memory: Arc<Budget>,
+    /// Their answers until they are read.
+    pub(crate) answers: Arc<Budget>,
 }
 
 /// A component that was checked and compiled, and can be instantiated at any time.
@@ -94,7 +97,8 @@ impl Engine {
             interfaces
                 .extend(capability.interfaces().iter().map(|known| (known.interface, *known)));
         }
-        let shared = Shared { memory: memory::for_all_instances() };
+        let shared =
+            Shared { memory: memory::for_all_instances(), answers: Budget::new(ANSWERS_BYTES) };
         Ok(Self { wasmtime, linker, capabilities: capabilities.into(), interfaces, shared })
     }
 

@@ -167,6 +167,7 @@ impl Fleet {
                 routes: stable.manifest().routes.clone(),
                 digest: stable.digest().to_owned(),
                 version: stable.manifest().version.clone(),
+                quarantined: stable.is_quarantined(),
                 statistics: stable.statistics().snapshot(),
                 previous: slot.previous().map(|previous| previous.digest().to_owned()),
                 canary: slot.trial().map(|trial| trial.report()),

@@ -76,6 +76,8 @@ pub struct Listed {
     pub digest: String,
     /// The version its author gave it.
     pub version: Option<String>,
+    /// Whether it kept failing and is served one request at a time.
+    pub quarantined: bool,
     /// Counters.
     #[serde(flatten)]
     pub statistics: Snapshot,

@@ -1,5 +1,8 @@
 //! Assertions that several nouns share.
 
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 use windlass_harness::Answer;
 
@@ -51,4 +54,17 @@ fn without_request_id(details: &serde_json::Map<String, Value>) -> serde_json::M
     let mut details = details.clone();
     details.remove("request_id");
     details
+}
+
+/// Waits until a condition holds, and says which one when it does not come about.
+#[track_caller]
+pub(crate) fn eventually(what: &str, holds: impl AsyncFn() -> bool) -> impl Future<Output = ()> {
+    let (patience, place) = (Duration::from_secs(20), Location::caller());
+    async move {
+        let deadline = Instant::now() + patience;
+        while !holds().await {
+            assert!(Instant::now() < deadline, "{place}: {what} did not come about");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }

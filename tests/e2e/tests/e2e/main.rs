@@ -28,6 +28,7 @@ mod accounts;
 mod audit;
 mod check;
 mod cli;
+mod clients;
 mod durability;
 mod hostile;
 mod http;
