@@ -161,16 +161,28 @@ pub(crate) async fn exchange(
     reply: &mut Reply,
 ) -> wasmtime::Result<()> {
     let (sender, receiver) = guest_oneshot::channel();
+    let (relaying, relayed) = guest_oneshot::channel::<()>();
     let Running { store, proxy, .. } = running;
     let prepared = Prepared::new(store.as_context_mut(), proxy, request, HostState::http, sender)?;
-    let outcome = store
-        .run_concurrent(async |accessor| {
-            let answered = relay(receiver, bounds, reply);
-            // Ends as soon as either fails: nobody waits for an instance that will not be kept.
-            try_join(prepared.run(accessor, std::future::pending()), answered).await
-        })
-        .await;
-    let outcome = outcome.flatten();
+    let work = async {
+        let ran = store.run_concurrent(async |accessor| {
+            let ran = prepared.run(accessor, std::future::pending()).await;
+            // What the component goes on writing now is part of its work.
+            _ = relayed.await;
+            ran
+        });
+        ran.await.flatten()
+    };
+    // Beside the work and not in it: a component of the older generation that waits for its answer
+    // to be read holds up everything inside.
+    let answered = async {
+        let answered = relay(receiver, bounds, reply).await;
+        drop(relaying);
+        answered
+    };
+    // Ends as soon as either fails: nobody waits for an instance that will not be kept. In this
+    // order the work, too, ends when the answer does, and not a turn of the task later.
+    let outcome = try_join(answered, work).await.map(|((), answered)| answered);
     if let Err(trap) = &outcome {
         // Who computes until the deadline is interrupted by a trap.
         let failure = match trap.downcast_ref() {

@@ -29,6 +29,7 @@ mod audit;
 mod check;
 mod cli;
 mod clients;
+mod components;
 mod durability;
 mod hostile;
 mod http;
