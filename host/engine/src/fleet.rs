@@ -212,6 +212,7 @@ impl Fleet {
             Some(slot) => Arc::clone(slot.stable().statistics()),
             None => Arc::new(Statistics::new(id.as_str())),
         };
+        tracing::info!(component = %id, digest = loaded.digest, "checked; its canary is asked");
         let scratch = Arc::new(Controller::new(loaded, Arc::new(Statistics::scratch())));
         try_canary(&scratch).await?;
         Ok(Arc::new(scratch.promoted(statistics)))

@@ -148,7 +148,9 @@ async fn release(
     let proposals = proposals
         .map_err(|error: String| problem(StatusCode::BAD_REQUEST, "invalid_request", &error))?;
     let begun = Instant::now();
-    let components = management.fleet.release(proposals, request.canary).await.map_err(refused)?;
+    let fleet = Arc::clone(&management.fleet);
+    let change = async move { fleet.release(proposals, request.canary).await };
+    let components = to_the_end(change).await?;
     for released in &components {
         tracing::info!(component = %released.id, digest = released.digest, "released");
     }
@@ -162,12 +164,23 @@ fn proposal(component: ReleaseComponent) -> Result<Proposal, String> {
     Ok(Proposal { id, wasm: wasm.into(), manifest })
 }
 
+/// Makes a change in a task of its own: it is made as a whole also when whoever asked for it hangs
+/// up in the middle.
+async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Problem> {
+    let made = tokio::spawn(change).await;
+    let made = made.map_err(|error| Refusal::Engine(format!("the change was given up: {error}")));
+    made.and_then(|made| made).map_err(refused)
+}
+
 async fn promote(
     State(management): Managed,
     Path(id): Path<String>,
 ) -> Result<Json<Released>, Problem> {
     let id = component(&id)?;
-    management.fleet.promote(&id).await.map(Json).map_err(refused)
+    let fleet = Arc::clone(&management.fleet);
+    to_the_end(async move { fleet.promote(&id).await }).await.map(Json)
 }
 
 async fn rollback(
@@ -175,12 +188,14 @@ async fn rollback(
     Path(id): Path<String>,
 ) -> Result<Json<Released>, Problem> {
     let id = component(&id)?;
-    management.fleet.rollback(&id).await.map(Json).map_err(refused)
+    let fleet = Arc::clone(&management.fleet);
+    to_the_end(async move { fleet.rollback(&id).await }).await.map(Json)
 }
 
 async fn remove(State(management): Managed, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let id = component(&id)?;
-    management.fleet.remove(&id).await.map_err(refused)?;
+    let fleet = Arc::clone(&management.fleet);
+    to_the_end(async move { fleet.remove(&id).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

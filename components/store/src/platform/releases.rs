@@ -1,6 +1,6 @@
 //! Which components run, which ran before, and their files.
 
-use super::{blob, each, execute, optional, or_null, text};
+use super::{blob, each, optional, or_null, text};
 use crate::executor::{Answer, Executor, ExecutorTransaction, Value};
 
 const KEEP_ARTIFACT: &str = "INSERT INTO host_artifact (digest, bytes, created_at_us) \
@@ -97,13 +97,15 @@ pub async fn previous(executor: &dyn Executor, component: &str) -> Answer<Option
     Ok(found.into_iter().next())
 }
 
-/// Forgets a component.
+/// Forgets a component and the files nothing else refers to.
 ///
 /// # Errors
-/// Whatever the database says.
+/// Whatever the database says; nothing is forgotten then.
 pub async fn remove(executor: &dyn Executor, component: &str) -> Answer<()> {
-    execute(executor, REMOVE, vec![component.into()]).await?;
-    execute(executor, FORGET_ARTIFACTS, Vec::new()).await.map(drop)
+    let work = executor.begin().await?;
+    work.execute(REMOVE, vec![component.into()]).await?;
+    work.execute(FORGET_ARTIFACTS, Vec::new()).await?;
+    work.commit().await
 }
 
 async fn set(
@@ -137,4 +139,75 @@ fn read(row: &[Value]) -> Option<ReleaseRecord> {
         version: optional(version, text)?,
         bytes: blob(bytes)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::sync::Mutex;
+
+    use windlass_domain::future::PortFuture;
+    use windlass_domain::testing::block_on;
+
+    use super::*;
+    use crate::executor::{ExecutorError, Rows};
+
+    /// Remembers the statements of each transaction that was committed, and refuses one statement.
+    #[derive(Default)]
+    struct Database {
+        refuses: &'static str,
+        committed: Mutex<Vec<Vec<&'static str>>>,
+    }
+
+    struct Work<'a> {
+        database: &'a Database,
+        statements: Mutex<Vec<&'static str>>,
+    }
+
+    impl Executor for Database {
+        fn query<'a>(&'a self, _: &'static str, _: Vec<Value>) -> PortFuture<'a, Answer<Rows>> {
+            Box::pin(async { Ok(Rows::default()) })
+        }
+
+        fn begin<'a>(&'a self) -> PortFuture<'a, Answer<Box<dyn ExecutorTransaction + 'a>>> {
+            let work = Work { database: self, statements: Mutex::default() };
+            Box::pin(async { Ok(Box::new(work) as Box<dyn ExecutorTransaction + 'a>) })
+        }
+    }
+
+    impl ExecutorTransaction for Work<'_> {
+        fn query<'a>(&'a self, _: &'static str, _: Vec<Value>) -> PortFuture<'a, Answer<Rows>> {
+            Box::pin(async { Ok(Rows::default()) })
+        }
+
+        fn execute<'a>(
+            &'a self,
+            statement: &'static str,
+            _: Vec<Value>,
+        ) -> PortFuture<'a, Answer<u64>> {
+            let refused = statement == self.database.refuses;
+            self.statements.lock().unwrap().push(statement);
+            let answer = if refused { Err(ExecutorError::Other("no".into())) } else { Ok(1) };
+            Box::pin(async { answer })
+        }
+
+        fn commit<'a>(self: Box<Self>) -> PortFuture<'a, Answer<()>>
+        where
+            Self: 'a,
+        {
+            let statements = self.statements.into_inner().unwrap();
+            self.database.committed.lock().unwrap().push(statements);
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    #[test]
+    fn a_component_is_forgotten_as_a_whole_or_not_at_all() {
+        let database = Database::default();
+        block_on(remove(&database, "a")).unwrap();
+        assert_eq!(*database.committed.lock().unwrap(), [[REMOVE, FORGET_ARTIFACTS]]);
+        let database = Database { refuses: FORGET_ARTIFACTS, ..Database::default() };
+        assert!(block_on(remove(&database, "a")).is_err());
+        assert!(database.committed.lock().unwrap().is_empty(), "half of it was forgotten");
+    }
 }

@@ -9,7 +9,7 @@ use windlass_harness::load::{Load, Outcome};
 use windlass_harness::management::{install, install_with, swap};
 use windlass_harness::{Account, Server};
 
-use crate::check::text;
+use crate::check::{eventually, text};
 
 /// Swaps before memory is measured: caches and pools have filled by then.
 const WARM_UP: usize = 20;
@@ -211,6 +211,21 @@ async fn the_same_controller_can_be_swapped_for_itself_under_authenticated_load(
     let outcome = load.finish().await;
     assert!(outcome.broken.is_empty(), "{:?}", outcome.broken);
     assert!(outcome.answers.keys().all(|(status, _)| *status == 200), "{:?}", outcome.answers);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_is_made_to_its_end_when_its_client_hangs_up() {
+    let server = Server::start();
+    let canary = json!({"canary": "/late/x?ms=1500"});
+    let late = install_with("late", &fixture("slow"), &canary);
+    let management = server.management();
+    let release = tokio::spawn(async move { management.release(&[late]).await });
+    assert!(server.logs("its canary is asked").await);
+    // Aborting the task closes the connection.
+    release.abort();
+    assert!(release.await.is_err_and(|error| error.is_cancelled()), "it was still under way");
+    let client = server.client();
+    eventually("the component serves", async || client.get("/late/x").await.status == 200).await;
 }
 
 /// The different bodies, after asserting that every request was answered 200.
