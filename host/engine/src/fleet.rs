@@ -5,7 +5,7 @@
 //! Changes wait for each other; requests wait for none of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -18,7 +18,9 @@ use crate::controller::Controller;
 use crate::engine::Engine;
 use crate::manifest::ComponentId;
 use crate::refusal::Refusal;
-use crate::releases::{Listed, Proposal, Recorded, ReleaseLedger, Released, Transition};
+use crate::releases::{
+    LeftOut, Listed, Proposal, Recorded, ReleaseLedger, Released, Start, Transition,
+};
 use crate::request::RequestContext;
 use crate::routes::{RoutingTable, canary_path};
 use crate::slot::{CanaryPolicy, Slot};
@@ -37,6 +39,7 @@ pub struct Fleet {
     engine: Engine,
     table: ArcSwap<RoutingTable>,
     changing: Mutex<()>,
+    left_out: std::sync::Mutex<BTreeMap<ComponentId, LeftOut>>,
     ledger: Arc<dyn ReleaseLedger>,
 }
 
@@ -44,7 +47,7 @@ impl Fleet {
     /// A fleet in which nothing runs yet.
     pub fn new(engine: Engine, ledger: Arc<dyn ReleaseLedger>) -> Self {
         let table = ArcSwap::from_pointee(RoutingTable::default());
-        Self { engine, table, changing: Mutex::new(()), ledger }
+        Self { engine, table, changing: Mutex::default(), left_out: Default::default(), ledger }
     }
 
     /// The routing table of this moment.
@@ -52,15 +55,32 @@ impl Fleet {
         self.table.load()
     }
 
-    /// Starts what the manifest, or the ledger, says should run. Nothing is tried or recorded.
+    /// Starts what the map, or the ledger, says should run. Nothing is tried or recorded.
     ///
     /// # Errors
-    /// The first component that is refused; nothing runs then.
-    pub async fn start(&self, components: Vec<Recorded>) -> Result<(), Refusal> {
+    /// The first component of the map that is refused; nothing runs then.
+    pub async fn start(&self, start: Start) -> Result<(), Refusal> {
         let _change = self.changing.lock().await;
-        let loads = components.into_iter().map(|component| self.first(component));
+        let Start { named, installed, left_out } = start;
+        let loads = named.into_iter().map(|component| self.first(component));
         let slots = futures::stream::iter(loads).buffered(LOADED_TOGETHER).try_collect().await?;
-        self.table.store(Arc::new(RoutingTable::new(slots)?));
+        let mut table = RoutingTable::new(slots)?;
+        left_out.into_iter().for_each(|component| self.leave_out(component));
+        let loads = installed.into_iter().map(async |component| {
+            let (id, digest) = (component.id.clone(), component.digest.clone());
+            (id, digest, self.first(component).await)
+        });
+        let mut loads = futures::stream::iter(loads).buffered(LOADED_TOGETHER);
+        while let Some((id, digest, loaded)) = loads.next().await {
+            match loaded.and_then(|(id, slot)| table.with(id, slot)) {
+                Ok(larger) => table = larger,
+                Err(refusal) => {
+                    self.leave_out(LeftOut { id, digest, reason: refusal.to_string() });
+                }
+            }
+        }
+        drop(loads);
+        self.table.store(Arc::new(table));
         Ok(())
     }
 
@@ -102,6 +122,9 @@ impl Fleet {
             slots.insert(id, Arc::new(slot));
         }
         self.activate(slots, &recorded, retired).await?;
+        let mut left_out = self.lock_left_out();
+        left_out.retain(|id, _| released.iter().all(|released| released.id != *id));
+        drop(left_out);
         Ok(released)
     }
 
@@ -147,6 +170,11 @@ impl Fleet {
     /// When it is not installed.
     pub async fn remove(&self, id: &ComponentId) -> Result<(), Refusal> {
         let _change = self.changing.lock().await;
+        if self.lock_left_out().contains_key(id) {
+            self.ledger.forget(id).await.map_err(Refusal::Ledger)?;
+            self.lock_left_out().remove(id);
+            return Ok(());
+        }
         let table = self.table.load_full();
         let slot = Arc::clone(installed(&table, id)?);
         self.ledger.forget(id).await.map_err(Refusal::Ledger)?;
@@ -174,6 +202,11 @@ impl Fleet {
             }
         });
         listed.collect()
+    }
+
+    /// What was installed and does not run, because it was refused when the host started.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        self.lock_left_out().values().cloned().collect()
     }
 
     /// Gives back the memory of instances that have been idle for long. Call it now and then.
@@ -227,6 +260,21 @@ impl Fleet {
         let loaded = self.engine.load(id, &recorded.manifest, recorded.wasm).await?;
         let statistics = Arc::clone(slot.stable().statistics());
         Ok(Arc::new(Controller::new(loaded, statistics)))
+    }
+
+    fn leave_out(&self, component: LeftOut) {
+        let LeftOut { id, digest, reason } = &component;
+        tracing::error!(
+            component = %id, digest,
+            "{id} was installed and does not run: {reason}; install it again with a manifest that \
+             fits, or remove it (windlass components remove {id})"
+        );
+        let id = id.clone();
+        self.lock_left_out().insert(id, component);
+    }
+
+    fn lock_left_out(&self) -> std::sync::MutexGuard<'_, BTreeMap<ComponentId, LeftOut>> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn replace(

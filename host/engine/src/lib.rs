@@ -33,7 +33,9 @@ pub use engine::{Engine, digest};
 pub use fleet::Fleet;
 pub use manifest::{ComponentId, ComponentManifest, Limits, Manifest, StorageGrant};
 pub use refusal::Refusal;
-pub use releases::{LedgerFuture, Listed, Proposal, Recorded, ReleaseLedger, Released, Transition};
+pub use releases::{
+    LedgerFuture, LeftOut, Listed, Proposal, Recorded, ReleaseLedger, Released, Start, Transition,
+};
 pub use request::{Authentication, RequestContext};
 pub use routes::RoutingTable;
 pub use slot::{CanaryPolicy, Slot, Trial, TrialReport};

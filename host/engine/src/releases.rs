@@ -33,6 +33,28 @@ pub struct Recorded {
     pub wasm: Bytes,
 }
 
+/// What should run from the start.
+pub struct Start {
+    /// What the map names: all of it, or the host does not start.
+    pub named: Vec<Recorded>,
+    /// What was installed since. What is refused of it is left out, so that a plugin cannot keep
+    /// the host from starting.
+    pub installed: Vec<Recorded>,
+    /// What was installed and cannot even be offered.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A component that was installed and does not run.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct LeftOut {
+    /// Its name.
+    pub id: ComponentId,
+    /// The digest of its code.
+    pub digest: String,
+    /// Why it was refused.
+    pub reason: String,
+}
+
 /// One component giving way to another.
 pub struct Transition {
     /// What runs from now on.

@@ -27,6 +27,13 @@ impl RoutingTable {
         Ok(Self { paths, slots })
     }
 
+    /// The same table with one more component, if its routes are free.
+    pub(crate) fn with(&self, id: ComponentId, slot: Arc<Slot>) -> Result<Self, Refusal> {
+        let mut slots = self.slots.clone();
+        slots.insert(id, slot);
+        Self::new(slots)
+    }
+
     /// The place a path leads to.
     pub fn slot(&self, path: &str) -> Option<&Arc<Slot>> {
         self.paths.at(path).ok().map(|found| found.value)

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use bytes::Bytes;
-use windlass_engine::{ComponentId, ComponentManifest, Manifest, Recorded, digest};
+use windlass_engine::{ComponentId, ComponentManifest, LeftOut, Manifest, Recorded, Start, digest};
 
-use crate::records::Releases;
+use crate::records::{Named, Releases};
 
 /// The map and the files it names.
 pub(crate) struct Map {
@@ -57,40 +57,44 @@ impl Map {
         &self.openapi
     }
 
-    /// The digest of each component's file.
-    pub(crate) fn digests(&self) -> BTreeMap<ComponentId, String> {
-        self.components.iter().map(|(id, (_, wasm))| (id.clone(), digest(wasm))).collect()
+    /// What the map says of each component.
+    pub(crate) fn named(&self) -> BTreeMap<ComponentId, Named> {
+        let components = self.components.iter().map(|(id, (manifest, wasm))| {
+            (id.clone(), Named { manifest: manifest.clone(), digest: digest(wasm) })
+        });
+        components.collect()
     }
 }
 
 /// Decides between the map and the releases, component by component.
-pub(crate) async fn resolve(map: &Map, releases: &Releases) -> anyhow::Result<Vec<Recorded>> {
+pub(crate) async fn resolve(map: &Map, releases: &Releases) -> anyhow::Result<Start> {
     let mut released = releases.running().await?;
-    let digests = map.digests();
-    let mut running = Vec::new();
-    for (id, (manifest, wasm)) in &map.components {
-        let file_digest = digests.get(id).cloned().unwrap_or_default();
-        let release = released.remove(id);
+    let mut start = Start { named: Vec::new(), installed: Vec::new(), left_out: Vec::new() };
+    for (id, Named { manifest, digest }) in map.named() {
+        let release = released.remove(&id);
         let kept = release.filter(|release| {
-            let kept = release.base.as_deref() == Some(file_digest.as_str());
+            let kept = release.base.as_deref() == Some(digest.as_str());
             if !kept {
                 tracing::info!(component = %id, "its file is newer than the last release, and runs");
             }
             kept
         });
-        running.push(match kept {
+        start.named.push(match kept {
             // The map's grants win: they are the operator's, and may have been narrowed.
-            Some(release) => Recorded { manifest: manifest.clone(), ..release.component },
-            None => Recorded {
-                id: id.clone(),
-                digest: file_digest,
-                manifest: manifest.clone(),
-                wasm: wasm.clone(),
-            },
+            Some(release) => Recorded { id, digest: release.digest, manifest, wasm: release.wasm },
+            None => {
+                let wasm = map.components.get(&id).map(|(_, wasm)| wasm.clone());
+                Recorded { id, digest, manifest, wasm: wasm.unwrap_or_default() }
+            }
         });
     }
     // What the map does not name was installed by a plugin's author.
-    let installed = released.into_values().filter(|release| release.base.is_none());
-    running.extend(installed.map(|release| release.component));
-    Ok(running)
+    for (id, release) in released.into_iter().filter(|(_, release)| release.base.is_none()) {
+        let (digest, wasm) = (release.digest, release.wasm);
+        match release.manifest {
+            Ok(manifest) => start.installed.push(Recorded { id, digest, manifest, wasm }),
+            Err(reason) => start.left_out.push(LeftOut { id, digest, reason }),
+        }
+    }
+    Ok(start)
 }

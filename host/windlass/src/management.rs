@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use windlass_engine::{
-    CanaryPolicy, ComponentId, ComponentManifest, Fleet, Listed, Proposal, Refusal, Released,
+    CanaryPolicy, ComponentId, ComponentManifest, Fleet, LeftOut, Listed, Proposal, Refusal,
+    Released,
 };
 use windlass_identity::Identity;
 use windlass_storage::Database;
@@ -131,7 +132,8 @@ async fn metrics(State(management): Managed) -> String {
 
 async fn list(State(management): Managed) -> Json<Value> {
     let components: Vec<Listed> = management.fleet.list();
-    Json(json!({ "components": components }))
+    let left_out: Vec<LeftOut> = management.fleet.left_out();
+    Json(json!({ "components": components, "left_out": left_out }))
 }
 
 async fn release(

@@ -118,13 +118,13 @@ async fn fleet(
         Arc::new(OperationsCapability::new(Arc::clone(operations))),
     ];
     let engine = Engine::new(&data.cache()?, capabilities)?;
-    let ledger = Arc::new(records::Releases::new(database, map.digests()));
-    let components = installed::resolve(map, &ledger).await?;
-    if components.is_empty() {
+    let ledger = Arc::new(records::Releases::new(database, map.named()));
+    let start = installed::resolve(map, &ledger).await?;
+    if start.named.is_empty() && start.installed.is_empty() {
         bail!("the manifest {} has no components", map.file().display());
     }
     let fleet = Arc::new(Fleet::new(engine, ledger));
-    fleet.start(components).await?;
+    fleet.start(start).await?;
     Ok(fleet)
 }
 

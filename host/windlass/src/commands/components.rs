@@ -190,6 +190,10 @@ fn list(host: &Host, json: bool) -> anyhow::Result<()> {
         "ROUTES",
     ];
     printer::table(&headings, &rows);
+    for left_out in answer["left_out"].as_array().into_iter().flatten() {
+        let (id, reason) = (text(&left_out["id"]), text(&left_out["reason"]));
+        printer::note(format!("{id} is installed and does not run: {reason}"));
+    }
     Ok(())
 }
 

@@ -90,7 +90,7 @@ fn examine(what: &str, outcome: anyhow::Result<Finding>) -> Finding {
 fn manifest(configuration: &Configuration) -> anyhow::Result<Finding> {
     let map = Map::read(&configuration.manifest)?;
     Reference::load(map.base(), map.openapi())?;
-    let count = map.digests().len();
+    let count = map.named().len();
     Ok(Finding::Fine(format!("{} names {count} components, all built", map.file().display())))
 }
 

@@ -18,7 +18,7 @@ use crate::configuration::Configuration;
 use crate::data::DataDirectory;
 
 pub(crate) use idempotency::Idempotency;
-pub(crate) use releases::Releases;
+pub(crate) use releases::{Named, Releases};
 
 /// Opens the database of the configuration.
 pub(crate) async fn open(

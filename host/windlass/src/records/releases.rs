@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, anyhow};
-use windlass_engine::{ComponentId, LedgerFuture, Recorded, ReleaseLedger, Transition};
+use anyhow::anyhow;
+use bytes::Bytes;
+use windlass_engine::{
+    ComponentId, ComponentManifest, LedgerFuture, Recorded, ReleaseLedger, Transition,
+};
 use windlass_storage::Database;
 use windlass_store::platform::releases::{self, Change, ReleaseRecord};
 
@@ -17,33 +20,46 @@ const ACTOR: &str = "management token";
 /// The ledger of releases.
 pub(crate) struct Releases {
     records: Records,
-    /// The digest of the file the map names, for each component it names.
-    bases: BTreeMap<ComponentId, String>,
+    named: BTreeMap<ComponentId, Named>,
+}
+
+/// What the map says of a component it names.
+pub(crate) struct Named {
+    /// What it is given.
+    pub(crate) manifest: ComponentManifest,
+    /// The digest of its file.
+    pub(crate) digest: String,
 }
 
 /// A component that was released.
 pub(crate) struct Release {
-    /// The component.
-    pub(crate) component: Recorded,
+    /// The digest of its code.
+    pub(crate) digest: String,
+    /// What it was given, or why that cannot be read any more.
+    pub(crate) manifest: Result<ComponentManifest, String>,
+    /// Its code.
+    pub(crate) wasm: Bytes,
     /// The digest of the file the map named then; `None` when it named none.
     pub(crate) base: Option<String>,
 }
 
 impl Releases {
-    /// The ledger over this database.
-    pub(crate) fn new(database: &Database, bases: BTreeMap<ComponentId, String>) -> Self {
-        Self { records: Records::new(database), bases }
+    /// The ledger over this database, beside this map.
+    pub(crate) fn new(database: &Database, named: BTreeMap<ComponentId, Named>) -> Self {
+        Self { records: Records::new(database), named }
     }
 
     /// Everything that was released and not removed.
     pub(crate) async fn running(&self) -> anyhow::Result<BTreeMap<ComponentId, Release>> {
         let records = releases::current(&self.records).await.map_err(|error| anyhow!("{error}"))?;
-        let running = records.into_iter().map(|record| {
-            let base = record.base_digest.clone();
-            let component = recorded(record).map_err(anyhow::Error::msg)?;
-            Ok((component.id.clone(), Release { component, base }))
-        });
-        running.collect::<anyhow::Result<_>>().context("the record of releases")
+        let mut running = BTreeMap::new();
+        for record in records {
+            match ComponentId::new(&record.component) {
+                Ok(id) => _ = running.insert(id, release(record)),
+                Err(reason) => tracing::error!("a recorded release does not run: {reason}"),
+            }
+        }
+        Ok(running)
     }
 
     fn record_of(&self, component: &Recorded) -> Result<ReleaseRecord, String> {
@@ -52,7 +68,7 @@ impl Releases {
             digest: component.digest.clone(),
             manifest: serde_json::to_string(&component.manifest)
                 .map_err(|error| error.to_string())?,
-            base_digest: self.bases.get(&component.id).cloned(),
+            base_digest: self.named.get(&component.id).map(|named| named.digest.clone()),
             version: component.manifest.version.clone(),
             bytes: component.wasm.to_vec(),
         })
@@ -74,7 +90,9 @@ impl ReleaseLedger for Releases {
     fn previous<'a>(&'a self, id: &'a ComponentId) -> LedgerFuture<'a, Option<Recorded>> {
         Box::pin(async move {
             let found = releases::previous(&self.records, id.as_str()).await.map_err(sentence)?;
-            found.map(recorded).transpose()
+            let Some(record) = found else { return Ok(None) };
+            let Release { digest, manifest, wasm, .. } = release(record);
+            Ok(Some(Recorded { id: id.clone(), digest, manifest: manifest?, wasm }))
         })
     }
 
@@ -85,13 +103,29 @@ impl ReleaseLedger for Releases {
     }
 }
 
-fn recorded(record: ReleaseRecord) -> Result<Recorded, String> {
-    let ReleaseRecord { component, digest, manifest, bytes, .. } = record;
-    Ok(Recorded {
-        id: ComponentId::new(&component)?,
-        digest,
-        manifest: serde_json::from_str(&manifest)
-            .map_err(|error| format!("the manifest of {component}: {error}"))?,
-        wasm: bytes.into(),
-    })
+fn release(record: ReleaseRecord) -> Release {
+    let ReleaseRecord { digest, manifest, base_digest, bytes, .. } = record;
+    let manifest = serde_json::from_str(&manifest)
+        .map_err(|error| format!("its recorded manifest cannot be read: {error}"));
+    Release { digest, manifest, wasm: bytes.into(), base: base_digest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_that_cannot_be_read_is_told_and_keeps_the_rest_readable() {
+        let release = release(ReleaseRecord {
+            component: "guest".to_owned(),
+            digest: "sha256:1".to_owned(),
+            manifest: "{\"routes\": [], \"grant\": []}".to_owned(),
+            base_digest: None,
+            version: None,
+            bytes: vec![1],
+        });
+        let reason = release.manifest.map_or_else(|reason| reason, |_| String::new());
+        assert!(reason.contains("recorded manifest") && reason.contains("grant"), "{reason}");
+        assert_eq!((release.digest.as_str(), release.wasm.as_ref()), ("sha256:1", &[1][..]));
+    }
 }

@@ -38,6 +38,7 @@ mod invariants;
 mod matrix;
 mod openapi;
 mod projects;
+mod restarts;
 mod services;
 mod starting;
 mod swap;

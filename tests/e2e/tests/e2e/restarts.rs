@@ -1,0 +1,107 @@
+//! What a start serves when the map has changed: no plugin keeps the host from starting.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tempfile::TempDir;
+use windlass_harness::fixtures::{fixture, target_directory};
+use windlass_harness::management::{install, install_with};
+use windlass_harness::{Database, Server, ServerOptions};
+
+use crate::check::text;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_is_refused_does_not_keep_the_host_from_starting() {
+    let map = MapFile::new("greeter_a", "/greeter/...", "");
+    let mut server = map.server();
+    let management = server.management();
+    let plugins =
+        [install("guest", &fixture("greeter_b")), install("other", &fixture("greeter_b"))];
+    management.release(&plugins).await.expect(200);
+    // The operator gives the guest's route to somebody else.
+    map.write("greeter_a", "/guest/...", "");
+    server.restart();
+    let client = server.client();
+    assert_eq!(client.get("/guest/x").await.expect(200).text(), "a");
+    assert_eq!(client.get("/other/x").await.expect(200).text(), "b");
+    assert!(server.logs("guest was installed and does not run").await);
+    let management = server.management();
+    let left_out = left_out(&server).await;
+    assert_eq!(left_out[0]["id"], "guest", "{left_out}");
+    assert!(text(&left_out[0], "reason").contains("/guest/..."), "{left_out}");
+    let listed = server.command(&["components", "list"]);
+    let said = String::from_utf8_lossy(&listed.stderr).into_owned();
+    assert!(said.contains("guest is installed and does not run"), "{said}");
+    // Either of the two things the log proposes helps.
+    let elsewhere = json!({"routes": ["/elsewhere/..."], "canary": "/elsewhere/canary"});
+    management
+        .release(&[install_with("guest", &fixture("greeter_b"), &elsewhere)])
+        .await
+        .expect(200);
+    assert_eq!(self::left_out(&server).await, json!([]));
+    map.write("greeter_a", "/elsewhere/...", "");
+    server.restart();
+    assert_eq!(self::left_out(&server).await[0]["id"], "guest");
+    server.management().remove("guest").await.expect(204);
+    assert_eq!(self::left_out(&server).await, json!([]));
+    server.restart();
+    assert_eq!(self::left_out(&server).await, json!([]), "it was forgotten for good");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_map_names_must_be_let_in() {
+    let map = MapFile::new("greeter_a", "/greeter/...", "");
+    let mut server = map.server();
+    server.kill();
+    map.write("greeter_a", "/greeter/...", "grants = [\"root\"]");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--manage", "127.0.0.1:0"];
+    let refused = server.command(&arguments);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("\"root\""), "{said}");
+}
+
+/// A map with one component, named as its first route is.
+struct MapFile(TempDir);
+
+impl MapFile {
+    fn new(component: &str, route: &str, table: &str) -> Self {
+        let map = Self(TempDir::with_prefix("windlass-map-").expect("a temporary directory"));
+        map.write(component, route, table);
+        map
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("spin.toml")
+    }
+
+    /// Writes it anew: the fixture, its route, and what stands in its table for Windlass.
+    fn write(&self, fixture: &str, route: &str, table: &str) {
+        let examples = target_directory().join("wasm32-wasip2/release/examples");
+        let source = Path::new(&examples).join(format!("{fixture}.wasm"));
+        let id = if fixture.starts_with("greeter") { "greeter" } else { "probe" };
+        let text = format!(
+            "spin_manifest_version = 2\n\
+             [application]\n\
+             name = \"small\"\n\
+             [[trigger.http]]\n\
+             route = {route:?}\n\
+             component = {id:?}\n\
+             [component.{id}]\n\
+             source = {source:?}\n\
+             [component.{id}.tool.windlass]\n\
+             {table}\n"
+        );
+        fs::write(self.path(), text).expect("the directory is ours");
+    }
+
+    fn server(&self) -> Server {
+        let options = ServerOptions::on(Database::Sqlite);
+        Server::start_with(ServerOptions { manifest: Some(self.path()), ..options })
+    }
+}
+
+async fn left_out(server: &Server) -> serde_json::Value {
+    server.management().client.get("/v1/components").await.expect(200).json()["left_out"].clone()
+}
