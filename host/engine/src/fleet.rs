@@ -289,11 +289,9 @@ impl Fleet {
             previous: Some(before.stable().digest().to_owned()),
         };
         let mut recorded = Vec::new();
-        if released.previous.as_ref() != Some(&released.digest) {
-            recorded.push(Transition {
-                now: next.stable().record(),
-                before: Some(before.stable().record()),
-            });
+        let (now, then) = (next.stable().record(), before.stable().record());
+        if !now.is_same_as(&then) {
+            recorded.push(Transition { now, before: Some(then) });
         }
         let mut slots = table.slots().clone();
         slots.insert(next.id().clone(), Arc::new(next));

@@ -33,6 +33,13 @@ pub struct Recorded {
     pub wasm: Bytes,
 }
 
+impl Recorded {
+    /// Whether this is the same code with the same rights.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.manifest == other.manifest
+    }
+}
+
 /// What should run from the start.
 pub struct Start {
     /// What the map names: all of it, or the host does not start.

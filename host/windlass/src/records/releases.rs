@@ -92,7 +92,12 @@ impl ReleaseLedger for Releases {
             let found = releases::previous(&self.records, id.as_str()).await.map_err(sentence)?;
             let Some(record) = found else { return Ok(None) };
             let Release { digest, manifest, wasm, .. } = release(record);
-            Ok(Some(Recorded { id: id.clone(), digest, manifest: manifest?, wasm }))
+            let manifest = match self.named.get(id) {
+                // The map's grants win here too: going back must not undo that they were narrowed.
+                Some(named) => named.manifest.clone(),
+                None => manifest?,
+            };
+            Ok(Some(Recorded { id: id.clone(), digest, manifest, wasm }))
         })
     }
 

@@ -1,12 +1,14 @@
-//! What a start serves when the map has changed: no plugin keeps the host from starting.
+//! What a start serves when the map, or what was released, has changed: the map's grants hold, and
+//! no plugin keeps the host from starting.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
 use windlass_harness::fixtures::{fixture, target_directory};
-use windlass_harness::management::{install, install_with};
+use windlass_harness::management::{install, install_with, swap};
 use windlass_harness::{Database, Server, ServerOptions};
 
 use crate::check::text;
@@ -62,6 +64,42 @@ async fn what_the_map_names_must_be_let_in() {
     assert!(said.contains("\"root\""), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_to_the_same_code_with_other_rights_survives_a_restart() {
+    let mut server = Server::start();
+    let management = server.management();
+    for route in ["/before/...", "/after/..."] {
+        let manifest = json!({"routes": [route], "canary": route.replace("...", "canary")});
+        let released = install_with("mover", &fixture("greeter_a"), &manifest);
+        management.release(&[released]).await.expect(200);
+    }
+    server.client().get("/after/x").await.expect(200);
+    management.rollback("mover").await.expect(200);
+    for moment in ["after the rollback", "after a restart"] {
+        assert_eq!(server.client().get("/before/x").await.status, 200, "{moment}");
+        assert_eq!(server.client().get("/after/x").await.status, 404, "{moment}");
+        server.restart();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_after_a_restart_does_not_bring_back_grants_that_were_narrowed() {
+    let both = "grants = [\"storage\"]\nstorage = { read = [\"project\", \"membership\"] }";
+    let map = MapFile::new("ungranted_table", "/probe/...", both);
+    let mut server = map.server();
+    assert_eq!(read(&server, "project").await, "rows 0");
+    let other = [swap("probe", &fixture("greeter_b"))];
+    server.management().release(&other).await.expect(200);
+    let narrowed = "grants = [\"storage\"]\nstorage = { read = [\"membership\"] }";
+    map.write("ungranted_table", "/probe/...", narrowed);
+    server.restart();
+    assert_eq!(server.client().get("/probe/x").await.text(), "b", "the release is kept");
+    server.management().rollback("probe").await.expect(200);
+    assert_eq!(read(&server, "membership").await, "rows 0");
+    let denied = read(&server, "project").await;
+    assert!(denied.contains("Denied"), "{denied}");
+}
+
 /// A map with one component, named as its first route is.
 struct MapFile(TempDir);
 
@@ -100,6 +138,13 @@ impl MapFile {
         let options = ServerOptions::on(Database::Sqlite);
         Server::start_with(ServerOptions { manifest: Some(self.path()), ..options })
     }
+}
+
+/// What came of reading a table through the fixture that runs what it is told.
+async fn read(server: &Server, table: &str) -> String {
+    let request = server.client().request(Method::POST, "/probe/query");
+    let statement = format!("SELECT organization_id FROM {table}");
+    request.raw_json(statement).send().await.expect(200).text()
 }
 
 async fn left_out(server: &Server) -> serde_json::Value {
