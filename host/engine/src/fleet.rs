@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::Mutex;
@@ -16,7 +17,7 @@ use tokio::sync::Mutex;
 use crate::answer::Failure;
 use crate::controller::Controller;
 use crate::engine::Engine;
-use crate::manifest::ComponentId;
+use crate::manifest::{ComponentId, ComponentManifest};
 use crate::refusal::Refusal;
 use crate::releases::{
     LeftOut, Listed, Proposal, Recorded, ReleaseLedger, Released, Start, Transition,
@@ -25,6 +26,7 @@ use crate::request::RequestContext;
 use crate::routes::{RoutingTable, canary_path};
 use crate::slot::{CanaryPolicy, Slot};
 use crate::statistics::Statistics;
+use crate::version;
 
 /// How long an idle instance is kept before its memory is given back.
 const IDLE_FOR: Duration = Duration::from_secs(30);
@@ -222,7 +224,8 @@ impl Fleet {
 
     /// Makes the place of a component that runs from the start.
     async fn first(&self, component: Recorded) -> Result<(ComponentId, Arc<Slot>), Refusal> {
-        let Recorded { id, manifest, wasm, .. } = component;
+        let Recorded { id, mut manifest, wasm, .. } = component;
+        manifest.version = version::of(&wasm).or(manifest.version);
         let loaded = self.engine.load(&id, &manifest, wasm).await?;
         let statistics = Arc::new(Statistics::new(id.as_str()));
         let controller = Arc::new(Controller::new(loaded, statistics));
@@ -235,11 +238,12 @@ impl Fleet {
         table: &RoutingTable,
         proposal: Proposal,
     ) -> Result<Arc<Controller>, Refusal> {
-        let Proposal { id, wasm, manifest } = proposal;
+        let Proposal { id, wasm, manifest, version } = proposal;
         let before = table.slots().get(&id);
-        let manifest = manifest
-            .or_else(|| before.map(|slot| slot.stable().manifest().clone()))
+        let mut manifest = manifest
+            .or_else(|| before.map(|slot| kept_for(&wasm, slot.stable())))
             .ok_or_else(|| Refusal::ManifestMissing { component: id.clone() })?;
+        manifest.version = version::of(&wasm).or(version).or(manifest.version);
         let loaded = self.engine.load(&id, &manifest, wasm).await?;
         let statistics = match before {
             Some(slot) => Arc::clone(slot.stable().statistics()),
@@ -324,6 +328,15 @@ impl Fleet {
 
 fn installed<'a>(table: &'a RoutingTable, id: &ComponentId) -> Result<&'a Arc<Slot>, Refusal> {
     table.slots().get(id).ok_or_else(|| Refusal::Unknown { component: id.clone() })
+}
+
+/// What the running component has, for other code of it. The version is of the code and not kept.
+fn kept_for(wasm: &Bytes, running: &Controller) -> ComponentManifest {
+    let Recorded { mut manifest, wasm: running, .. } = running.record();
+    if running != *wasm {
+        manifest.version = None;
+    }
+    manifest
 }
 
 /// Takes out of service whatever of the old slot the new one does not serve with.

@@ -25,6 +25,7 @@ mod routes;
 mod slot;
 mod state;
 mod statistics;
+mod version;
 
 pub use answer::{Answer, AnswerBody, Failure};
 pub use capability::{Admission, Capability, InterfaceGrant};

@@ -18,6 +18,8 @@ pub struct Proposal {
     pub wasm: Bytes,
     /// What it is given; `None` keeps what the running one has.
     pub manifest: Option<ComponentManifest>,
+    /// The version of this code, when the component does not say it itself.
+    pub version: Option<String>,
 }
 
 /// A component as it was recorded.
@@ -103,7 +105,7 @@ pub struct Listed {
     pub routes: Vec<String>,
     /// The digest that runs.
     pub digest: String,
-    /// The version its author gave it.
+    /// The version of the code that runs.
     pub version: Option<String>,
     /// Whether it kept failing and is served one request at a time.
     pub quarantined: bool,

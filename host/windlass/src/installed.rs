@@ -81,7 +81,12 @@ pub(crate) async fn resolve(map: &Map, releases: &Releases) -> anyhow::Result<St
         });
         start.named.push(match kept {
             // The map's grants win: they are the operator's, and may have been narrowed.
-            Some(release) => Recorded { id, digest: release.digest, manifest, wasm: release.wasm },
+            Some(release) => Recorded {
+                id,
+                digest: release.digest,
+                manifest: ComponentManifest { version: release.version, ..manifest },
+                wasm: release.wasm,
+            },
             None => {
                 let wasm = map.components.get(&id).map(|(_, wasm)| wasm.clone());
                 Recorded { id, digest, manifest, wasm: wasm.unwrap_or_default() }

@@ -57,6 +57,9 @@ pub(crate) struct ReleaseComponent {
     pub(crate) wasm: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) manifest: Option<ComponentManifest>,
+    /// The version of the code, when the component does not carry it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -161,9 +164,9 @@ async fn release(
 }
 
 fn proposal(component: ReleaseComponent) -> Result<Proposal, String> {
-    let ReleaseComponent { id, wasm, manifest } = component;
+    let ReleaseComponent { id, wasm, manifest, version } = component;
     let wasm = STANDARD.decode(wasm).map_err(|error| format!("wasm of {id}: {error}"))?;
-    Ok(Proposal { id, wasm: wasm.into(), manifest })
+    Ok(Proposal { id, wasm: wasm.into(), manifest, version })
 }
 
 /// Makes a change in a task of its own: it is made as a whole also when whoever asked for it hangs

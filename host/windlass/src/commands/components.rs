@@ -36,11 +36,16 @@ pub(crate) enum Components {
         component_manifest: PathBuf,
     },
     /// Replace a running component; its routes and grants stay
+    // Its `--version` is the component's.
+    #[command(disable_version_flag = true)]
     Swap {
         /// Its name
         id: String,
         /// The component (.wasm)
         file: PathBuf,
+        /// Its version, to be shown if the component does not carry one
+        #[arg(long)]
+        version: Option<String>,
         #[command(flatten)]
         canary: Canary,
     },
@@ -108,8 +113,9 @@ impl Components {
                     .with_context(|| component_manifest.display().to_string())?;
                 release(&host, vec![component(&id, &file, Some(manifest))?], None)?;
             }
-            Self::Swap { id, file, canary } => {
-                release(&host, vec![component(&id, &file, None)?], canary.policy())?;
+            Self::Swap { id, file, version, canary } => {
+                let swapped = ReleaseComponent { version, ..component(&id, &file, None)? };
+                release(&host, vec![swapped], canary.policy())?;
             }
             Self::Release { components, canary } => {
                 let components = components.iter().map(|pair| {
@@ -142,7 +148,8 @@ pub(super) fn component(
     manifest: Option<ComponentManifest>,
 ) -> anyhow::Result<ReleaseComponent> {
     let wasm = std::fs::read(file).with_context(|| file.display().to_string())?;
-    Ok(ReleaseComponent { id: named(id)?, wasm: STANDARD.encode(wasm), manifest })
+    let wasm = STANDARD.encode(wasm);
+    Ok(ReleaseComponent { id: named(id)?, wasm, manifest, version: None })
 }
 
 /// Sends a release and says what came of it.

@@ -35,6 +35,8 @@ pub(crate) struct Named {
 pub(crate) struct Release {
     /// The digest of its code.
     pub(crate) digest: String,
+    /// The version of its code.
+    pub(crate) version: Option<String>,
     /// What it was given, or why that cannot be read any more.
     pub(crate) manifest: Result<ComponentManifest, String>,
     /// Its code.
@@ -91,10 +93,10 @@ impl ReleaseLedger for Releases {
         Box::pin(async move {
             let found = releases::previous(&self.records, id.as_str()).await.map_err(sentence)?;
             let Some(record) = found else { return Ok(None) };
-            let Release { digest, manifest, wasm, .. } = release(record);
+            let Release { digest, version, manifest, wasm, .. } = release(record);
             let manifest = match self.named.get(id) {
                 // The map's grants win here too: going back must not undo that they were narrowed.
-                Some(named) => named.manifest.clone(),
+                Some(named) => ComponentManifest { version, ..named.manifest.clone() },
                 None => manifest?,
             };
             Ok(Some(Recorded { id: id.clone(), digest, manifest, wasm }))
@@ -109,10 +111,10 @@ impl ReleaseLedger for Releases {
 }
 
 fn release(record: ReleaseRecord) -> Release {
-    let ReleaseRecord { digest, manifest, base_digest, bytes, .. } = record;
+    let ReleaseRecord { digest, manifest, base_digest, version, bytes, .. } = record;
     let manifest = serde_json::from_str(&manifest)
         .map_err(|error| format!("its recorded manifest cannot be read: {error}"));
-    Release { digest, manifest, wasm: bytes.into(), base: base_digest }
+    Release { digest, version, manifest, wasm: bytes.into(), base: base_digest }
 }
 
 #[cfg(test)]

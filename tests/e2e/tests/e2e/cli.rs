@@ -22,8 +22,11 @@ async fn components_are_listed_installed_swapped_and_rolled_back() {
     {
         assert!(listed.contains(id), "{id} is not in:\n{listed}");
     }
-    said(server.command(&["components", "swap", "greeter", &fixture_file("greeter_b")]));
+    let newer = fixture_file("greeter_b");
+    said(server.command(&["components", "swap", "greeter", &newer, "--version", "2.3.4"]));
     assert_eq!(server.client().get("/greeter/x").await.text(), "b");
+    let listed = said(server.command(&["components", "list"]));
+    assert!(listed.contains("2.3.4"), "{listed}");
     said(server.command(&["components", "rollback", "greeter"]));
     assert_eq!(server.client().get("/greeter/x").await.text(), "a");
     let refused = server.command(&["components", "swap", "greeter", &fixture_file("canary_trap")]);

@@ -214,6 +214,37 @@ async fn the_same_controller_can_be_swapped_for_itself_under_authenticated_load(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_swap_changes_the_version_that_is_listed() {
+    let mut server = Server::start();
+    let management = server.management();
+    let (a, b) = (fixture("greeter_a"), fixture("greeter_b"));
+    let first = install_with("greeter", &a, &json!({"version": "1.0.0"}));
+    management.release(&[first]).await.expect(200);
+    let version = async |server: &Server| {
+        let listed = server.management().component("greeter").await;
+        listed["version"].as_str().map(str::to_owned)
+    };
+    assert_eq!(version(&server).await.as_deref(), Some("1.0.0"));
+    management.release(&[swap("greeter", &a)]).await.expect(200);
+    assert_eq!(version(&server).await.as_deref(), Some("1.0.0"), "the code is the same");
+    management.release(&[swap("greeter", &b)]).await.expect(200);
+    assert_eq!(version(&server).await, None, "nobody said which version this is");
+    let mut named = swap("greeter", &a);
+    named["version"] = "2.0.0".into();
+    management.release(&[named]).await.expect(200);
+    assert_eq!(version(&server).await.as_deref(), Some("2.0.0"));
+    // What the component itself carries is known best.
+    let mut carrying = swap("greeter", &with_version(&b, "3.0.0"));
+    carrying["version"] = "2.0.1".into();
+    management.release(&[carrying]).await.expect(200);
+    assert_eq!(version(&server).await.as_deref(), Some("3.0.0"));
+    management.rollback("greeter").await.expect(200);
+    assert_eq!(version(&server).await.as_deref(), Some("2.0.0"));
+    server.restart();
+    assert_eq!(version(&server).await.as_deref(), Some("2.0.0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_is_made_to_its_end_when_its_client_hangs_up() {
     let server = Server::start();
     let canary = json!({"canary": "/late/x?ms=1500"});
@@ -226,6 +257,14 @@ async fn a_release_is_made_to_its_end_when_its_client_hangs_up() {
     assert!(release.await.is_err_and(|error| error.is_cancelled()), "it was still under way");
     let client = server.client();
     eventually("the component serves", async || client.get("/late/x").await.status == 200).await;
+}
+
+/// The same component with a version in it, as `wasm-tools metadata add --version` writes it.
+fn with_version(wasm: &[u8], version: &str) -> Vec<u8> {
+    let mut section = vec![b"version".len() as u8];
+    section.extend_from_slice(b"version");
+    section.extend_from_slice(version.as_bytes());
+    [wasm, &[0, section.len() as u8], &section].concat()
 }
 
 /// The different bodies, after asserting that every request was answered 200.
