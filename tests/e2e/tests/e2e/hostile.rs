@@ -6,16 +6,21 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use windlass_harness::fixtures::fixture;
-use windlass_harness::load::Load;
+use windlass_harness::load::{Load, Outcome};
 use windlass_harness::management::{install, install_with};
 use windlass_harness::{Management, Server};
 
-/// How long a neighbour is watched in each round.
-const ROUND: Duration = Duration::from_secs(2);
-const ROUNDS: usize = 3;
-const TRIES: usize = 3;
-/// Below this a latency is the scheduler's on a small machine, and not the host's.
-const NOISE: Duration = Duration::from_millis(5);
+/// How long a neighbour is watched at a time, alone and beside the other in turn: what else the
+/// machine does then weighs on both alike.
+const WINDOW: Duration = Duration::from_secs(1);
+const WINDOWS: usize = 6;
+/// A hostile component disturbs in every try, and what else the machine does only in some.
+const TRIES: usize = 5;
+/// Below these a latency is the scheduler's on a small machine, and not the host's. A neighbour
+/// alone takes a tenth of it or less, so the median, which hardly ever strays, shows what disturbs
+/// all requests, and the 99th percentile what makes some of them wait.
+const MEDIAN_NOISE: Duration = Duration::from_millis(1);
+const NOISE: Duration = Duration::from_millis(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_loop_is_cut_off_at_its_deadline() {
@@ -54,19 +59,19 @@ async fn handles_end_at_the_limit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_giant_answer_is_no_answer() {
-    let mut server = Server::start();
+    let server = Server::start();
     let management = server.management();
     install_hostile(&management, "giant_answer").await;
     // The limit is below what is collected, so not a byte of it was sent.
     server.client().get("/hostile/now").await.expect_error(500);
     assert!(server.logs("larger than").await, "the log says why");
-    disturbs_nobody(&server).await;
-    is_well(&mut server).await;
+    disturbs_nobody(&server, "/hostile/now").await;
+    is_well(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_without_its_grant_is_refused_at_load() {
-    let mut server = Server::start();
+    let server = Server::start();
     let management = server.management();
     let wasm = fixture("ungranted_import");
     let refusal = refused(&management, install("hasher", &wasm), "ungranted_import").await;
@@ -78,12 +83,12 @@ async fn an_import_without_its_grant_is_refused_at_load() {
     management.release(&[granted]).await.expect(200);
     let answer = server.client().get("/hasher/x").await.expect(200).text();
     assert!(answer.contains("$argon2id$"), "{answer}");
-    is_well(&mut server).await;
+    is_well(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_component_is_refused() {
-    let mut server = Server::start();
+    let server = Server::start();
     let management = server.management();
     let mut truncated = fixture("greeter_a");
     truncated.truncate(truncated.len() / 2);
@@ -105,24 +110,24 @@ async fn what_is_no_component_is_refused() {
     // An empty component is one, and answers nothing.
     let empty = b"\0asm\x0d\0\x01\0".to_vec();
     refused(&management, install("nonsense", &empty), "no_handler").await;
-    is_well(&mut server).await;
+    is_well(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trap_in_the_canary_is_refused_and_the_old_one_serves() {
-    let mut server = Server::start();
+    let server = Server::start();
     let management = server.management();
     management.release(&[install("careful", &fixture("greeter_a"))]).await.expect(200);
     let refusal =
         refused(&management, install("careful", &fixture("canary_trap")), "failed_canary").await;
     assert!(refusal.contains("/careful/canary"), "{refusal}");
     assert_eq!(server.client().get("/careful/x").await.expect(200).text(), "a");
-    is_well(&mut server).await;
+    is_well(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_memory_than_an_instance_may_have_is_refused_at_load() {
-    let mut server = Server::start();
+    let server = Server::start();
     let management = server.management();
     let greedy = "(component (core module $m (memory 1025)) (core instance (instantiate $m)))";
     let greedy = wat::parse_str(greedy).expect("it is a component");
@@ -141,12 +146,12 @@ async fn more_memory_than_an_instance_may_have_is_refused_at_load() {
     let taken = json!({"routes": ["/api/v1/projects"]});
     refused(&management, install_with("greedy", &fixture("greeter_a"), &taken), "impossible_route")
         .await;
-    is_well(&mut server).await;
+    is_well(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn overload_is_answered_at_once_and_says_when_to_come_back() {
-    let mut server = Server::start();
+    let server = Server::start();
     let management = server.management();
     let narrow = json!({"limits": {"concurrency": 2, "queue": 2, "deadline_ms": 5_000}});
     management.release(&[install_with("narrow", &fixture("slow"), &narrow)]).await.expect(200);
@@ -159,7 +164,7 @@ async fn overload_is_answered_at_once_and_says_when_to_come_back() {
     assert_eq!(served + refused.len(), 40);
     assert!((2..=8).contains(&served), "{served} of 40 were served by two and a queue of two");
     assert!(refused.iter().all(|answer| answer.header("retry-after").is_some()));
-    is_well(&mut server).await;
+    is_well(&server).await;
 }
 
 on_each_database!(a_table_that_was_not_granted_is_out_of_reach);
@@ -210,11 +215,15 @@ async fn a_table_that_was_not_granted_is_out_of_reach(server: &Server) {
     }
     let two = run("execute", "DELETE FROM project; DROP TABLE project").await;
     assert!(two.contains("Denied") || two.contains("Invalid"), "{two}");
+    let denied = server.client().get("/probe/query").await.expect(200).text();
+    assert!(denied.contains("Denied"), "without a statement it runs a forbidden one: {denied}");
+    disturbs_nobody(server, "/probe/query").await;
+    is_well(server).await;
 }
 
 /// Installs a fixture, asserts what its requests come to, and that it disturbs nobody.
 async fn answers_and_disturbs_nobody(name: &str, statuses: &[u16]) {
-    let mut server = Server::start();
+    let server = Server::start();
     install_hostile(&server.management(), name).await;
     server.client().get("/hostile/canary").await.expect(200);
     for _ in 0..5 {
@@ -225,8 +234,8 @@ async fn answers_and_disturbs_nobody(name: &str, statuses: &[u16]) {
         answer.expect_error(status);
         assert!(server.logs(&id).await, "the log has an entry under {id}");
     }
-    disturbs_nobody(&server).await;
-    is_well(&mut server).await;
+    disturbs_nobody(&server, "/hostile/now").await;
+    is_well(&server).await;
 }
 
 async fn install_hostile(management: &Management, name: &str) {
@@ -235,40 +244,39 @@ async fn install_hostile(management: &Management, name: &str) {
     management.release(&[install_with("hostile", &fixture(name), &limits)]).await.expect(200);
 }
 
-/// Compares the 99th percentile of a neighbour with and without the hostile component being
-/// hammered: the medians of several rounds, several times, because machines are noisy.
-async fn disturbs_nobody(server: &Server) {
+/// Compares the latencies of a neighbour with and without the hostile component being hammered. A
+/// percentile is taken over all windows of a try: of one alone it would rest on two requests.
+async fn disturbs_nobody(server: &Server, hostile: &str) {
     server.management().release(&[install("neighbour", &fixture("greeter_a"))]).await.expect(200);
     let mut tried = Vec::new();
     for _ in 0..TRIES {
-        let (mut alone, mut beside) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            alone.push(neighbour(server).await);
-            let hammer = Load::start(&server.client(), "/hostile/now", 4, 10);
-            beside.push(neighbour(server).await);
+        let (mut alone, mut beside) = (Outcome::default(), Outcome::default());
+        for _ in 0..WINDOWS {
+            watch_neighbour(server, &mut alone).await;
+            let hammer = Load::start(&server.client(), hostile, 4, 10);
+            watch_neighbour(server, &mut beside).await;
             hammer.finish().await;
         }
-        let (alone, beside) = (median(alone), median(beside));
-        if beside <= (alone * 2).max(NOISE) {
+        let within = |percent, noise| {
+            let (alone, beside) = (alone.percentile(percent), beside.percentile(percent));
+            (beside <= (alone * 2).max(noise), (alone, beside))
+        };
+        let ((median_held, median), (held, high)) = (within(50, MEDIAN_NOISE), within(99, NOISE));
+        if median_held && held {
             return;
         }
-        tried.push((alone, beside));
+        tried.push((median, high));
     }
-    panic!("a neighbour's 99th percentile, alone and beside: {tried:?}");
+    panic!("a neighbour's median and 99th percentile, each alone and beside: {tried:?}");
 }
 
-async fn neighbour(server: &Server) -> Duration {
+async fn watch_neighbour(server: &Server, seen: &mut Outcome) {
     let load = Load::start(&server.client(), "/neighbour/x", 2, 50);
-    tokio::time::sleep(ROUND).await;
+    tokio::time::sleep(WINDOW).await;
     let outcome = load.finish().await;
     assert!(outcome.broken.is_empty(), "{:?}", outcome.broken);
     assert!(outcome.answers.keys().all(|(status, _)| *status == 200), "{:?}", outcome.answers);
-    outcome.percentile(99)
-}
-
-fn median(mut values: Vec<Duration>) -> Duration {
-    values.sort_unstable();
-    values[values.len() / 2]
+    seen.latencies.extend(outcome.latencies);
 }
 
 async fn refused(management: &Management, component: Value, code: &str) -> String {
@@ -279,8 +287,7 @@ async fn refused(management: &Management, component: Value, code: &str) -> Strin
     body["error"].as_str().expect("a refusal has a text").to_owned()
 }
 
-async fn is_well(server: &mut Server) {
-    assert!(server.is_running());
+async fn is_well(server: &Server) {
     server.client().get("/api/v1/health").await.expect(200);
     server.management().client.get("/readyz").await.expect(200);
 }
