@@ -202,7 +202,9 @@ impl Session {
     ) -> Result<Rows, Error> {
         let start = Instant::now();
         let result = match &self.backend {
-            SessionBackend::Sqlite(session) => session.query(statement, &parameters, deadline),
+            SessionBackend::Sqlite(session) => {
+                session.query(statement, &parameters, deadline).await
+            }
             SessionBackend::Postgres(session) => {
                 session.query(statement, parameters, deadline).await
             }

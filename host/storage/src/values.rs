@@ -15,6 +15,8 @@ pub(crate) struct Limits {
     pub(crate) parameters: usize,
     /// The longest a statement may run, whatever the request's deadline.
     pub(crate) statement_time: Duration,
+    /// Reads that may be slow at the same time on SQLite, where each takes a processor of ours.
+    pub(crate) slow_reads: usize,
     /// The longest a transaction may stay open: it holds the only writer of SQLite.
     pub(crate) transaction_time: Duration,
 }
@@ -26,6 +28,8 @@ impl Limits {
         bytes: 4 * 1_048_576,
         parameters: 999,
         statement_time: Duration::from_secs(5),
+        // The rest of a component's reads wait; so do none of its neighbours.
+        slow_reads: 2,
         transaction_time: Duration::from_secs(10),
     };
     /// For the host's own records, which include the compiled-from bytes of components.
@@ -34,6 +38,8 @@ impl Limits {
         bytes: 512 * 1_048_576,
         parameters: 999,
         statement_time: Duration::from_secs(30),
+        // They are written by us, and few.
+        slow_reads: 16,
         transaction_time: Duration::from_secs(60),
     };
 }

@@ -17,8 +17,9 @@ use crate::{Error, Rows, Value};
 
 /// Statements a connection keeps prepared.
 const PREPARED_STATEMENTS: usize = 64;
-/// Instructions of SQLite's machine between two looks at the clock: some ten microseconds.
-const INSTRUCTIONS_A_LOOK: i32 = 2_000;
+/// Instructions of SQLite's machine between two looks at the clock: about a microsecond, or a tenth
+/// of a second when each of them makes a text of several megabytes.
+const INSTRUCTIONS_A_LOOK: i32 = 100;
 /// Another process that writes (a backup, a second host by mistake) is waited for this long.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 

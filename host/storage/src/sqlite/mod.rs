@@ -1,37 +1,37 @@
 //! SQLite, the embedded default: one file, any number of readers, one writer.
 //!
 //! Statements run on the thread that asks. A page of rows takes tens of microseconds; handing it
-//! to another thread and back takes longer. A statement that is new or was slow is announced to
-//! the runtime, which moves other work away from the thread.
+//! to another thread and back takes longer. What may take long is announced to the runtime, which
+//! moves other work away from the thread: whatever is part of a transaction, since it cannot be
+//! interrupted and begun anew, and reads that are new or were slow (see [`pace`]).
 
 mod authorizer;
 mod connection;
 mod foreign_keys;
+mod pace;
 mod transaction;
 
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 use windlass_engine::StorageGrant;
 
 use crate::database::SetupError;
 use crate::values::Limits;
 use crate::{Error, Rows, Value, statement};
 use authorizer::Rights;
-use connection::Guarded;
+use connection::{Guarded, Outcome};
+use pace::{INLINE, Pace, Paces, Run, measured};
 pub(crate) use transaction::SqliteTransaction;
 
 /// Read connections one component keeps open between calls.
 const IDLE_READERS: usize = 4;
-/// Statement texts whose speed is remembered.
-const KNOWN_STATEMENTS: usize = 1_024;
-/// What a statement may take and still run without announcing it to the runtime.
-const QUICK: Duration = Duration::from_millis(1);
 
 /// The file and its one writer.
 pub(crate) struct SqliteDatabase {
@@ -106,8 +106,10 @@ pub(crate) struct SqliteSession {
     readers: Mutex<Vec<Guarded>>,
     /// The write connection while no transaction uses it.
     writer: Mutex<Option<Guarded>>,
-    /// Statements that passed the checks, and whether they ran quickly last time.
-    known: RwLock<HashMap<Box<str>, bool>>,
+    /// Statements that passed the checks, and how they ran.
+    paces: Paces,
+    /// Reads that may be slow at the same time.
+    slow: Semaphore,
 }
 
 impl SqliteSession {
@@ -118,30 +120,69 @@ impl SqliteSession {
             limits,
             readers: Mutex::default(),
             writer: Mutex::default(),
-            known: RwLock::default(),
+            paces: Paces::new(),
+            slow: Semaphore::new(limits.slow_reads),
         }
     }
 
     /// Runs one reading statement outside of transactions.
-    pub(crate) fn query(
+    pub(crate) async fn query(
         &self,
         statement: &str,
         parameters: &[Value],
         deadline: Instant,
     ) -> Result<Rows, Error> {
-        self.timed(statement, || {
-            let idle = lock(&self.readers).pop();
-            let reader = match idle {
-                Some(reader) => reader,
-                None => self.open(false)?,
-            };
-            let result = reader.run(statement, parameters, self.limit(deadline), true);
-            let mut readers = lock(&self.readers);
-            if readers.len() < IDLE_READERS {
-                readers.push(reader);
-            }
-            result.map(|outcome| outcome.rows)
-        })
+        let pace = self.check(statement)?;
+        if pace == Pace::Quick
+            && let Some(answer) = self.query_quickly(statement, parameters, deadline)
+        {
+            return answer;
+        }
+        let _place = timeout_at(deadline.into(), self.slow.acquire()).await.map_err(|_| {
+            Error::Timeout("the slow statements before this one took too long".into())
+        })?;
+        self.announced(statement, || self.read(statement, parameters, self.limit(deadline)))
+            .map(|outcome| outcome.rows)
+    }
+
+    /// Runs what was quick whenever it ran. It gets no more than a moment; `None` when that was
+    /// too little this time.
+    fn query_quickly(
+        &self,
+        statement: &str,
+        parameters: &[Value],
+        deadline: Instant,
+    ) -> Option<Result<Rows, Error>> {
+        let limit = self.limit(deadline);
+        let moment = limit.min(Instant::now() + INLINE);
+        let was_inline = self.paces.may_run_inline();
+        let read = || self.read(statement, parameters, moment);
+        let (answer, computed) = measured(|| if was_inline { read() } else { announced(read) });
+        let was_interrupted = matches!(answer, Err(Error::Timeout(_)));
+        self.paces.ran(statement, Run { computed, was_interrupted, was_inline });
+        if was_interrupted && moment < limit {
+            return None;
+        }
+        Some(answer.map(|outcome| outcome.rows))
+    }
+
+    fn read(
+        &self,
+        statement: &str,
+        parameters: &[Value],
+        limit: Instant,
+    ) -> Result<Outcome, Error> {
+        let idle = lock(&self.readers).pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => self.open(false)?,
+        };
+        let result = reader.run(statement, parameters, limit, true);
+        let mut readers = lock(&self.readers);
+        if readers.len() < IDLE_READERS {
+            readers.push(reader);
+        }
+        result
     }
 
     fn open(&self, can_write: bool) -> Result<Guarded, Error> {
@@ -153,27 +194,24 @@ impl SqliteSession {
         deadline.min(Instant::now() + self.limits.statement_time)
     }
 
-    /// Checks a statement that is new, runs it where its speed allows, and remembers the speed.
-    fn timed<T>(
-        &self,
-        statement: &str,
-        run: impl FnOnce() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let known =
-            self.known.read().unwrap_or_else(PoisonError::into_inner).get(statement).copied();
-        if known.is_none() && self.rights.is_some() {
+    /// Checks a statement that is new, and says what is known of it.
+    fn check(&self, statement: &str) -> Result<Pace, Error> {
+        let pace = self.paces.of(statement);
+        if pace == Pace::New && self.rights.is_some() {
             statement::check(statement)?;
         }
-        let start = Instant::now();
-        let result = if known == Some(true) { run() } else { announced(run) };
-        let is_quick = start.elapsed() <= QUICK;
-        if known != Some(is_quick) && result.is_ok() {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= KNOWN_STATEMENTS {
-                known.clear();
-            }
-            known.insert(statement.into(), is_quick);
-        }
+        Ok(pace)
+    }
+
+    /// Runs a statement that may take long, and takes note of how it ran.
+    fn announced(
+        &self,
+        statement: &str,
+        run: impl FnOnce() -> Result<Outcome, Error>,
+    ) -> Result<Outcome, Error> {
+        let (result, computed) = measured(|| announced(run));
+        let was_interrupted = matches!(result, Err(Error::Timeout(_)));
+        self.paces.ran(statement, Run { computed, was_interrupted, was_inline: false });
         result
     }
 }

@@ -30,7 +30,7 @@ impl Open {
     fn release(self: Box<Self>) {
         let Self { connection, session, _writer } = *self;
         if !connection.is_idle() {
-            let _ = connection.run_host("ROLLBACK", &[]);
+            let _ = announced(|| connection.run_host("ROLLBACK", &[]));
         }
         if connection.is_idle() {
             *lock(&session.writer) = Some(connection);
@@ -89,13 +89,15 @@ impl SqliteTransaction {
     }
 
     fn run(&self, statement: &str, parameters: &[Value]) -> Result<Outcome, Error> {
-        let result = self.session.timed(statement, || match &*lock(&self.state) {
+        let run = || match &*lock(&self.state) {
             State::Open(open) => {
                 let limit = self.session.limit(self.deadline);
                 open.connection.run(statement, parameters, limit, false)
             }
             State::Ended(error) => Err(error.clone()),
-        });
+        };
+        let checked = self.session.check(statement);
+        let result = checked.and_then(|_| self.session.announced(statement, run));
         if result.is_err() {
             self.end_after_failure();
         }

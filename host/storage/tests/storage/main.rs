@@ -3,6 +3,7 @@
 
 mod fixture;
 mod migrations;
+mod pace;
 mod records;
 mod rights;
 mod transactions;
