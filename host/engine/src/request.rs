@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What a component has left to answer with when a call into the host ran out of time.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(200);
+
 /// What the credentials of a request amount to, verified before a component is woken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authentication {
@@ -53,5 +56,29 @@ impl RequestContext {
     /// The time that is left until the deadline; zero when it has passed.
     pub fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// When a call into the host that starts now must have ended: early enough for the component
+    /// to say that it did not come to an end.
+    pub fn call_deadline(&self) -> Instant {
+        Instant::now() + time_for_calls(self.time_left())
+    }
+}
+
+/// What of the time that is left a call may take. Of a short time it is half.
+fn time_for_calls(time_left: Duration) -> Duration {
+    time_left.saturating_sub(TIME_TO_ANSWER).max(time_left / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_leaves_time_to_answer() {
+        for (left, expected) in [(5_000, 4_800), (400, 200), (300, 150), (100, 50), (0, 0)] {
+            let time = time_for_calls(Duration::from_millis(left));
+            assert_eq!(time, Duration::from_millis(expected), "{left}");
+        }
     }
 }

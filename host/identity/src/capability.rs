@@ -88,7 +88,7 @@ impl Call {
         Ok(Self {
             identity: Arc::clone(&granted.0),
             component: state.component().clone(),
-            deadline: state.request().deadline,
+            deadline: state.request().call_deadline(),
             function,
             start: Instant::now(),
         })

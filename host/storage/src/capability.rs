@@ -92,7 +92,7 @@ fn prepare_begin(
         return Err(Error::Quota("a component may hold one open transaction at a time".into()));
     }
     let request = state.request();
-    Ok((session(state)?, request.deadline, request.commit_mark.clone()))
+    Ok((session(state)?, request.call_deadline(), request.commit_mark.clone()))
 }
 
 /// A handle that is not in the table is a mistake of the component's runtime: it traps.
@@ -129,7 +129,7 @@ impl sql::HostWithStore<HostState> for HasSelf<HostState> {
     ) -> wasmtime::Result<Result<Rows, Error>> {
         let caller = accessor.with(|mut access| {
             let state = access.get();
-            session(state).map(|session| (session, state.request().deadline))
+            session(state).map(|session| (session, state.request().call_deadline()))
         });
         Ok(match caller {
             Ok((session, deadline)) => {
@@ -202,7 +202,7 @@ impl sql_sync::Host for HostState {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
-        let deadline = self.request().deadline;
+        let deadline = self.request().call_deadline();
         Ok(match session(self) {
             Ok(session) => {
                 let query = session.query(&statement, parameters, deadline);

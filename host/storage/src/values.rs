@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::{Error, Rows, Value};
 
+/// How long a component may keep others from writing. A unit of work takes milliseconds, and
+/// everybody who writes at the same time waits for it.
+const COMPONENT_TRANSACTION: Duration = Duration::from_secs(2);
+
 /// What one call may take and return.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -17,6 +21,8 @@ pub(crate) struct Limits {
     pub(crate) statement_time: Duration,
     /// Reads that may be slow at the same time on SQLite, where each takes a processor of ours.
     pub(crate) slow_reads: usize,
+    /// The longest a transaction waits for the writers before it.
+    pub(crate) writer_wait: Duration,
     /// The longest a transaction may stay open: it holds the only writer of SQLite.
     pub(crate) transaction_time: Duration,
 }
@@ -30,7 +36,8 @@ impl Limits {
         statement_time: Duration::from_secs(5),
         // The rest of a component's reads wait; so do none of its neighbours.
         slow_reads: 2,
-        transaction_time: Duration::from_secs(10),
+        writer_wait: Duration::from_secs(5),
+        transaction_time: COMPONENT_TRANSACTION,
     };
     /// For the host's own records, which include the compiled-from bytes of components.
     pub(crate) const HOST: Self = Self {
@@ -40,6 +47,8 @@ impl Limits {
         statement_time: Duration::from_secs(30),
         // They are written by us, and few.
         slow_reads: 16,
+        // A client waits for these; whoever is first in the queue gets through.
+        writer_wait: COMPONENT_TRANSACTION.saturating_add(Duration::from_millis(500)),
         transaction_time: Duration::from_secs(60),
     };
 }

@@ -32,11 +32,12 @@ impl PostgresTransaction {
         session: &Arc<PostgresSession>,
         deadline: Instant,
     ) -> Result<Self, Error> {
-        let deadline = deadline.min(Instant::now() + session.limits.transaction_time);
-        let transaction = match timeout_at(deadline.into(), session.writing.begin()).await {
+        let patience = deadline.min(Instant::now() + session.limits.writer_wait);
+        let transaction = match timeout_at(patience.into(), session.writing.begin()).await {
             Ok(begun) => begun.map_err(|error| values::translate(&error))?,
             Err(_) => return Err(Error::Timeout("no connection became free in time".into())),
         };
+        let deadline = deadline.min(Instant::now() + session.limits.transaction_time);
         let state = Arc::new(Mutex::new(State::Open(transaction)));
         let watched = Arc::clone(&state);
         let watch = tokio::spawn(async move {

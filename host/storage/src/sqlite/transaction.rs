@@ -50,21 +50,25 @@ pub(crate) struct SqliteTransaction {
 }
 
 impl SqliteTransaction {
-    /// Waits for the writer before this one, and begins.
+    /// Waits for the writers before this one, and begins.
     pub(crate) async fn begin(
         session: &Arc<SqliteSession>,
         deadline: Instant,
     ) -> Result<Self, Error> {
-        let deadline = deadline.min(Instant::now() + session.limits.transaction_time);
-        let writer = timeout_at(deadline.into(), Arc::clone(&session.database.writer).lock_owned())
+        let patience = deadline.min(Instant::now() + session.limits.writer_wait);
+        let writer = timeout_at(patience.into(), Arc::clone(&session.database.writer).lock_owned())
             .await
             .map_err(|_| Error::Timeout("the writers before this one took too long".into()))?;
-        let idle = lock(&session.writer).take();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => announced(|| session.open(true))?,
-        };
-        connection.run_host("BEGIN IMMEDIATE", &[])?;
+        let deadline = deadline.min(Instant::now() + session.limits.transaction_time);
+        // Another process that writes is waited for here.
+        let connection = announced(|| {
+            let idle = lock(&session.writer).take();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => session.open(true)?,
+            };
+            connection.run_host("BEGIN IMMEDIATE", &[]).map(|()| connection)
+        })?;
         let open = Box::new(Open { connection, session: Arc::clone(session), _writer: writer });
         let state = Arc::new(Mutex::new(State::Open(open)));
         let watched = Arc::clone(&state);

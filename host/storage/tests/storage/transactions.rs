@@ -13,6 +13,8 @@ on_both_databases!(
     constraints_are_conflicts,
     deadline_rolls_back_without_another_call,
     deadline_frees_the_writer,
+    who_holds_the_writer_lets_go_before_anybody_gives_up,
+    who_waits_too_long_is_told_in_time,
     commit_mark_is_part_of_the_commit,
     commit_mark_is_rolled_back_with_its_transaction,
     concurrent_writers_lose_nothing,
@@ -87,6 +89,35 @@ async fn deadline_frees_the_writer(fixture: Fixture) {
     // Waits for the one above, which nobody ends.
     assert_eq!(fixture.execute("UPDATE parent SET size = 8 WHERE id = 'p1'").await, Ok(1));
     assert_eq!(fixture.number("SELECT size FROM parent WHERE id = 'p1'").await, 8);
+}
+
+async fn who_holds_the_writer_lets_go_before_anybody_gives_up(fixture: Fixture) {
+    let begun = Instant::now();
+    let held = fixture.component.begin(soon(), None).await.unwrap();
+    held.execute("UPDATE parent SET size = 7 WHERE id = 'p1'", vec![]).await.unwrap();
+    let host = "UPDATE parent SET size = 8 WHERE id = 'p1'";
+    // The host waits less long than a component, and comes through all the same.
+    assert_eq!(fixture.host.execute(host, vec![]).await, Ok(1));
+    assert!(begun.elapsed() < Duration::from_secs(8), "a request waits for 5 seconds");
+    let result = held.commit().await;
+    assert!(matches!(result, Err(Error::Timeout(_))), "{result:?}");
+}
+
+async fn who_waits_too_long_is_told_in_time(fixture: Fixture) {
+    let held = fixture.component.begin(soon(), None).await.unwrap();
+    held.execute("UPDATE parent SET size = 7 WHERE id = 'p1'", vec![]).await.unwrap();
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let refused = match fixture.component.begin(deadline, None).await {
+        Ok(begun) => {
+            // PostgreSQL has a writer for each, and waits at the row.
+            let update = "UPDATE parent SET size = 8 WHERE id = 'p1'";
+            begun.execute(update, vec![]).await.map(|_| ())
+        }
+        Err(error) => Err(error),
+    };
+    assert!(matches!(refused, Err(Error::Timeout(_))), "{refused:?}");
+    held.commit().await.unwrap();
+    assert_eq!(fixture.number("SELECT size FROM parent WHERE id = 'p1'").await, 7);
 }
 
 async fn commit_mark_is_part_of_the_commit(fixture: Fixture) {
