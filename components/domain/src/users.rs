@@ -4,6 +4,8 @@
 //! can be learnt from [`register`] alone. Tokens and hashes are the [`Identity`] port's; what a
 //! token is worth was judged before a context is made.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use crate::context::Context;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::events::{self, Action, Change, Entry, Resource};
@@ -16,13 +18,18 @@ use crate::time::Timestamp;
 /// How long a login is good for: 7 days.
 pub const TOKEN_LIFETIME_SECONDS: u64 = 7 * 24 * 60 * 60;
 
-/// Logins a minute for one address of mail from one address of the network. Enough for a person
-/// who mistypes, too few to guess.
+/// Logins a minute for one address of mail from one place in the network (see [`place`]). Enough
+/// for a person who mistypes, too few to guess.
 pub const LOGINS_PER_ACCOUNT: u32 = 10;
 
-/// Logins a minute from one address of the network. Enough for an office behind one address, and
-/// a bound on the hashing that one address can cause.
+/// Logins a minute from one place in the network. Enough for an office behind one address, and a
+/// bound on the hashing that one place can cause.
 pub const LOGINS_PER_ADDRESS: u32 = 300;
+
+/// Logins a minute for one address of mail, wherever they come from: a bound on guessing from many
+/// places at once. To keep the account's owner out somebody has to go on and on from a dozen places,
+/// and even then a permit comes back every half a second.
+pub const LOGINS_PER_ACCOUNT_EVERYWHERE: u32 = 120;
 
 /// The longest address that mail can be sent to.
 pub const MAXIMUM_EMAIL: usize = 254;
@@ -37,7 +44,7 @@ pub const MAXIMUM_PASSWORD: usize = 128;
 /// The longest address of a picture.
 pub const MAXIMUM_AVATAR_URL: usize = 2048;
 
-/// Registrations a minute from one address of the network: a bound on the hashing that somebody
+/// Registrations a minute from one place in the network: a bound on the hashing that somebody
 /// without an account can cause.
 pub const REGISTRATIONS_PER_ADDRESS: u32 = 60;
 
@@ -134,8 +141,8 @@ pub async fn register(
         "must have between 8 and 128 characters",
     );
     violations.finish()?;
-    let address = ctx.origin.client_address.as_str();
-    admit(identity, "register-address", address, REGISTRATIONS_PER_ADDRESS).await?;
+    let place = place(&ctx.origin.client_address);
+    admit(identity, "register-address", &place, REGISTRATIONS_PER_ADDRESS).await?;
     // The hash comes first: an address that is taken costs as much time as one that is free.
     let password_hash = identity.hash_password(&new_user.password).await?;
     let now = ctx.clock.now();
@@ -258,18 +265,33 @@ async fn own_account(ctx: &Context<'_>) -> Result<Account> {
     account.ok_or_else(|| Error::Unauthenticated("the account no longer exists".to_owned()))
 }
 
+/// The account's own limit comes last, so that who is over another takes nothing from it.
 async fn throttle(ctx: &Context<'_>, identity: &dyn Identity, email: &str) -> Result<()> {
-    let address = ctx.origin.client_address.as_str();
-    // The address has no space, so the two parts cannot run into each other.
-    let pair = format!("{email} {address}");
+    let place = place(&ctx.origin.client_address);
+    // An address of mail has no space, so the two parts cannot run into each other.
+    let pair = format!("{email} {place}");
     let limits = [
-        ("login-address", address, LOGINS_PER_ADDRESS),
+        ("login-address", place.as_str(), LOGINS_PER_ADDRESS),
         ("login-account", pair.as_str(), LOGINS_PER_ACCOUNT),
+        ("login-account-everywhere", email, LOGINS_PER_ACCOUNT_EVERYWHERE),
     ];
     for (bucket, key, burst) in limits {
         admit(identity, bucket, key, burst).await?;
     }
     Ok(())
+}
+
+/// What counts as one place in the network: an address of IPv4, or the 64 bits that one customer
+/// of IPv6 has at the least. Whoever has those has 2^64 addresses.
+fn place(client_address: &str) -> String {
+    match client_address.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => {
+            let network = address.to_bits() >> 64 << 64;
+            format!("{}/64", Ipv6Addr::from_bits(network))
+        }
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        Err(_) => client_address.to_owned(),
+    }
 }
 
 async fn admit(identity: &dyn Identity, bucket: &str, key: &str, burst: u32) -> Result<()> {

@@ -194,6 +194,57 @@ fn too_many_attempts_are_refused_before_any_hashing() {
     log_in(&world, "ada@example.com", "correct horse").unwrap();
 }
 
+/// Tries a wrong password from an address; says whether it was looked at.
+fn attempt(world: &World, email: &str, client_address: &str) -> bool {
+    let mut ctx = world.anonymous();
+    ctx.origin.client_address = client_address.to_owned();
+    let credentials =
+        Credentials { email: email.to_owned(), password: "wrong password".to_owned() };
+    match block_on(login(&ctx, &world.identity, credentials)).err().unwrap() {
+        Error::Unauthenticated(_) => true,
+        Error::QuotaExceeded { .. } => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn addresses_of_one_customer_count_together() {
+    let world = World::default();
+    for number in 0..LOGINS_PER_ACCOUNT {
+        assert!(attempt(&world, "ada@example.com", &format!("2001:db8:0:7::{number:x}")));
+    }
+    assert!(!attempt(&world, "ada@example.com", "2001:db8:0:7:ffff:ffff:ffff:ffff"));
+    assert!(attempt(&world, "ada@example.com", "2001:db8:0:8::1"));
+    assert!(attempt(&world, "eve@example.com", "2001:db8:0:7::1"));
+    let check = |address: &str, expected: &str| assert_eq!(place(address), expected);
+    check("192.0.2.1", "192.0.2.1");
+    check("::ffff:192.0.2.1", "192.0.2.1");
+    check("2001:DB8:0:7::1", "2001:db8:0:7::/64");
+    check("", "");
+}
+
+#[test]
+fn guessing_one_account_from_many_places_is_bounded() {
+    let world = World::default();
+    let places = |block: u32| (0..LOGINS_PER_ACCOUNT_EVERYWHERE).map(move |n| (block, n));
+    for (block, number) in places(1) {
+        assert!(attempt(&world, "ada@example.com", &format!("198.{block}.100.{number}")));
+    }
+    for (block, number) in places(2) {
+        assert!(!attempt(&world, "ada@example.com", &format!("198.{block}.100.{number}")));
+    }
+    assert!(attempt(&world, "eve@example.com", "198.1.100.1"));
+}
+
+#[test]
+fn who_is_over_another_limit_takes_nothing_from_the_account() {
+    let world = World::default();
+    for _ in 0..LOGINS_PER_ACCOUNT_EVERYWHERE {
+        attempt(&world, "ada@example.com", "198.51.100.1");
+    }
+    assert!(attempt(&world, "ada@example.com", "198.51.100.2"));
+}
+
 #[test]
 fn profile_is_for_the_caller_alone() {
     let world = World::default();
