@@ -15,6 +15,7 @@ mod engine;
 mod fleet;
 mod manifest;
 mod memory;
+mod meter;
 mod network;
 mod output;
 mod refusal;
@@ -33,6 +34,7 @@ pub use controller::Controller;
 pub use engine::{Engine, digest};
 pub use fleet::Fleet;
 pub use manifest::{ComponentId, ComponentManifest, Limits, Manifest, StorageGrant};
+pub use meter::{HostError, HostFunction, count_calls};
 pub use refusal::Refusal;
 pub use releases::{
     LedgerFuture, LeftOut, Listed, Proposal, Recorded, ReleaseLedger, Released, Start, Transition,

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use wasmtime::component::{HasData, Linker};
 use windlass_engine::{
-    Admission, Capability, ComponentId, ComponentManifest, HostState, InterfaceGrant,
+    Admission, Capability, ComponentId, ComponentManifest, HostFunction, HostState, InterfaceGrant,
 };
 
 mod bindings {
@@ -51,13 +52,13 @@ impl Operations {
     fn raise(&self, kind: String) -> Result<(), types::Error> {
         let fits = (1..=KIND_BYTES).contains(&kind.len()) && kind.is_ascii();
         if !fits {
-            return Err(types::Error::Other(format!(
+            return Err(types::Error::Invalid(format!(
                 "a kind of operation is 1 to {KIND_BYTES} ASCII characters"
             )));
         }
         let mut pending = self.lock();
         if pending.len() >= KINDS && !pending.contains(&kind) {
-            return Err(types::Error::Unavailable("too many kinds are pending".to_owned()));
+            return Err(types::Error::Quota(format!("{KINDS} kinds are pending")));
         }
         pending.insert(kind);
         drop(pending);
@@ -83,7 +84,10 @@ impl OperationsCapability {
 }
 
 /// What an admitted component raises its signals on.
-struct Admitted(Arc<Operations>);
+struct Admitted {
+    operations: Arc<Operations>,
+    raise: HostFunction,
+}
 
 impl Capability for OperationsCapability {
     fn interfaces(&self) -> &'static [InterfaceGrant] {
@@ -103,12 +107,14 @@ impl Capability for OperationsCapability {
 
     fn admit<'a>(
         &'a self,
-        _id: &'a ComponentId,
+        id: &'a ComponentId,
         manifest: &'a ComponentManifest,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Admission>, String>> + Send + 'a>> {
-        let admitted = manifest
-            .has_grant("operations")
-            .then(|| Arc::new(Admitted(Arc::clone(&self.operations))) as Admission);
+        let admit = || Admitted {
+            operations: Arc::clone(&self.operations),
+            raise: HostFunction::new("operations.signal.raise", id.as_str()),
+        };
+        let admitted = manifest.has_grant("operations").then(|| Arc::new(admit()) as Admission);
         Box::pin(ready(Ok(admitted)))
     }
 }
@@ -119,12 +125,17 @@ impl HasData for Signals {
     type Data<'a> = &'a mut HostState;
 }
 
+windlass_engine::host_error!(types::Error);
+
 impl types::Host for HostState {}
 
 impl signal::Host for HostState {
     fn raise(&mut self, kind: String) -> Result<(), types::Error> {
         match self.capability::<Admitted>() {
-            Some(Admitted(operations)) => operations.raise(kind),
+            Some(Admitted { operations, raise }) => {
+                let start = Instant::now();
+                raise.record(start, operations.raise(kind))
+            }
             None => Err(types::Error::Denied("the grant `operations` is missing".to_owned())),
         }
     }
@@ -148,12 +159,15 @@ mod tests {
     #[test]
     fn kinds_are_bounded() {
         let operations = Operations::default();
-        assert!(operations.raise(String::new()).is_err());
-        assert!(operations.raise("x".repeat(KIND_BYTES + 1)).is_err());
+        for unfit in [String::new(), "x".repeat(KIND_BYTES + 1), "wörk".to_owned()] {
+            let refused = operations.raise(unfit);
+            assert!(matches!(refused, Err(types::Error::Invalid(_))), "{refused:?}");
+        }
         for kind in 0..KINDS {
             assert!(operations.raise(kind.to_string()).is_ok());
         }
-        assert!(operations.raise("one more".to_owned()).is_err());
+        let refused = operations.raise("one more".to_owned());
+        assert!(matches!(refused, Err(types::Error::Quota(_))), "{refused:?}");
         assert!(operations.raise("0".to_owned()).is_ok());
     }
 }

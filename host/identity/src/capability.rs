@@ -5,16 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use metrics::Counter;
 use wasmtime::component::{Accessor, HasSelf, Linker};
 use windlass_engine::{
     Admission, Authentication, Capability, ComponentId, ComponentManifest, HostState,
     InterfaceGrant,
 };
 
+use crate::Identity;
 use crate::bindings::windlass::identity::{
     caller, passwords, passwords_sync, throttle, tokens, tokens_sync, types,
 };
-use crate::{Identity, IdentityError};
+use crate::calls::{Admitted, Call, Functions, Which};
 use types::Error;
 
 /// The grant in a manifest.
@@ -60,52 +62,15 @@ impl Capability for IdentityCapability {
 
     fn admit<'a>(
         &'a self,
-        _id: &'a ComponentId,
+        id: &'a ComponentId,
         manifest: &'a ComponentManifest,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Admission>, String>> + Send + 'a>> {
-        let granted = manifest.has_grant(GRANT).then(|| Granted(Arc::clone(&self.identity)));
-        Box::pin(async move { Ok(granted.map(|granted| Arc::new(granted) as Admission)) })
-    }
-}
-
-/// What a component with the grant has.
-struct Granted(Arc<Identity>);
-
-/// One call of a component: with whose rights, until when, and how long it took.
-struct Call {
-    identity: Arc<Identity>,
-    component: ComponentId,
-    deadline: Instant,
-    function: &'static str,
-    start: Instant,
-}
-
-impl Call {
-    fn begin(state: &HostState, function: &'static str) -> Result<Self, Error> {
-        let granted = state.capability::<Granted>().ok_or_else(|| {
-            Error::Denied("identity is not among the component's grants".to_owned())
-        })?;
-        Ok(Self {
-            identity: Arc::clone(&granted.0),
-            component: state.component().clone(),
-            deadline: state.request().call_deadline(),
-            function,
-            start: Instant::now(),
-        })
-    }
-
-    fn end<T>(self, result: Result<T, IdentityError>) -> Result<T, Error> {
-        metrics::histogram!(
-            "windlass_host_call_seconds", "function" => self.function,
-            "component" => self.component.to_string()
-        )
-        .record(self.start.elapsed());
-        result.map_err(|error| match error {
-            IdentityError::Invalid(text) => Error::Invalid(text),
-            IdentityError::Unavailable(text) => Error::Unavailable(text),
-            IdentityError::Quota(text) => Error::Quota(text),
-            IdentityError::Timeout(text) => Error::Timeout(text),
-        })
+        // Everybody may ask who calls.
+        let admitted = Arc::new(Admitted {
+            identity: manifest.has_grant(GRANT).then(|| Arc::clone(&self.identity)),
+            functions: Functions::of(id.as_str()),
+        });
+        Box::pin(async move { Ok(Some(Arc::new(admitted) as Admission)) })
     }
 }
 
@@ -153,17 +118,22 @@ async fn revoke_subject(call: Result<Call, Error>, subject: &str) -> Result<(), 
 }
 
 /// Begins a call from an asynchronous host function.
-fn begin(
-    accessor: &Accessor<HostState, HasSelf<HostState>>,
-    function: &'static str,
-) -> Result<Call, Error> {
-    accessor.with(|mut access| Call::begin(access.get(), function))
+fn begin(accessor: &Accessor<HostState, HasSelf<HostState>>, which: Which) -> Result<Call, Error> {
+    accessor.with(|mut access| Call::begin(access.get(), which))
 }
 
 impl types::Host for HostState {}
 
+/// Counts a call that is too short to be timed.
+fn count(state: &HostState, which: fn(&Functions) -> &Counter) {
+    if let Some(admitted) = state.capability::<Arc<Admitted>>() {
+        which(&admitted.functions).increment(1);
+    }
+}
+
 impl caller::Host for HostState {
     fn current(&mut self) -> caller::Authentication {
+        count(self, |functions| &functions.current);
         match &self.request().authentication {
             Authentication::Anonymous => caller::Authentication::Anonymous,
             Authentication::Rejected(reason) => caller::Authentication::Rejected(reason.clone()),
@@ -177,10 +147,12 @@ impl caller::Host for HostState {
     }
 
     fn request_id(&mut self) -> String {
+        count(self, |functions| &functions.request_id);
         self.request().id.as_ref().to_owned()
     }
 
     fn client_address(&mut self) -> String {
+        count(self, |functions| &functions.client_address);
         self.request().client_address.to_string()
     }
 }
@@ -193,9 +165,14 @@ impl throttle::Host for HostState {
         burst: u32,
         period_seconds: u32,
     ) -> Result<(), u32> {
+        let start = Instant::now();
         // Without the grant the interface is not linked; if it were, there would be no permits.
-        let granted = self.capability::<Granted>().ok_or(period_seconds)?;
-        granted.0.admit(self.component().as_str(), &bucket, &key, burst, period_seconds)
+        let admitted = self.capability::<Arc<Admitted>>().ok_or(period_seconds)?;
+        let identity = admitted.identity.as_ref().ok_or(period_seconds)?;
+        let component = self.component().as_str();
+        let result = identity.admit(component, &bucket, &key, burst, period_seconds);
+        admitted.functions.admit.ended(start, result.err().map(|_| "quota"));
+        result
     }
 }
 
@@ -203,7 +180,7 @@ impl passwords::Host for HostState {}
 
 impl passwords::HostWithStore<HostState> for HasSelf<HostState> {
     async fn hash(accessor: &Accessor<HostState, Self>, password: String) -> Result<String, Error> {
-        hash(begin(accessor, "identity.passwords.hash"), password).await
+        hash(begin(accessor, |functions| &functions.hash), password).await
     }
 
     async fn verify(
@@ -211,17 +188,17 @@ impl passwords::HostWithStore<HostState> for HasSelf<HostState> {
         password: String,
         expected: Option<String>,
     ) -> Result<bool, Error> {
-        verify(begin(accessor, "identity.passwords.verify"), password, expected).await
+        verify(begin(accessor, |functions| &functions.verify), password, expected).await
     }
 }
 
 impl passwords_sync::Host for HostState {
     async fn hash(&mut self, password: String) -> Result<String, Error> {
-        hash(Call::begin(self, "identity.passwords.hash"), password).await
+        hash(Call::begin(self, |functions| &functions.hash), password).await
     }
 
     async fn verify(&mut self, password: String, expected: Option<String>) -> Result<bool, Error> {
-        verify(Call::begin(self, "identity.passwords.verify"), password, expected).await
+        verify(Call::begin(self, |functions| &functions.verify), password, expected).await
     }
 }
 
@@ -233,18 +210,18 @@ impl tokens::HostWithStore<HostState> for HasSelf<HostState> {
         subject: String,
         lifetime_seconds: u64,
     ) -> Result<types::IssuedToken, Error> {
-        issue(begin(accessor, "identity.tokens.issue"), &subject, lifetime_seconds)
+        issue(begin(accessor, |functions| &functions.issue), &subject, lifetime_seconds)
     }
 
     async fn revoke(accessor: &Accessor<HostState, Self>, token_id: String) -> Result<(), Error> {
-        revoke(begin(accessor, "identity.tokens.revoke"), &token_id).await
+        revoke(begin(accessor, |functions| &functions.revoke), &token_id).await
     }
 
     async fn revoke_subject(
         accessor: &Accessor<HostState, Self>,
         subject: String,
     ) -> Result<(), Error> {
-        revoke_subject(begin(accessor, "identity.tokens.revoke_subject"), &subject).await
+        revoke_subject(begin(accessor, |functions| &functions.revoke_subject), &subject).await
     }
 }
 
@@ -254,14 +231,14 @@ impl tokens_sync::Host for HostState {
         subject: String,
         lifetime_seconds: u64,
     ) -> Result<types::IssuedToken, Error> {
-        issue(Call::begin(self, "identity.tokens.issue"), &subject, lifetime_seconds)
+        issue(Call::begin(self, |functions| &functions.issue), &subject, lifetime_seconds)
     }
 
     async fn revoke(&mut self, token_id: String) -> Result<(), Error> {
-        revoke(Call::begin(self, "identity.tokens.revoke"), &token_id).await
+        revoke(Call::begin(self, |functions| &functions.revoke), &token_id).await
     }
 
     async fn revoke_subject(&mut self, subject: String) -> Result<(), Error> {
-        revoke_subject(Call::begin(self, "identity.tokens.revoke_subject"), &subject).await
+        revoke_subject(Call::begin(self, |functions| &functions.revoke_subject), &subject).await
     }
 }

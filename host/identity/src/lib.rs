@@ -7,6 +7,7 @@
 
 mod api_tokens;
 mod bindings;
+mod calls;
 mod capability;
 mod error;
 mod identity;

@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::{HasSelf, Linker};
 use windlass_engine::{
-    Admission, Capability, ComponentId, ComponentManifest, HostState, InterfaceGrant,
+    Admission, Capability, ComponentId, ComponentManifest, HostFunction, HostState, InterfaceGrant,
 };
 
 use crate::bindings::windlass::secrets::types::{self, Error};
@@ -45,16 +46,24 @@ impl Capability for SecretsCapability {
 
     fn admit<'a>(
         &'a self,
-        _id: &'a ComponentId,
+        id: &'a ComponentId,
         manifest: &'a ComponentManifest,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Admission>, String>> + Send + 'a>> {
-        let granted = manifest.has_grant(GRANT).then(|| Granted(Arc::clone(&self.identity)));
+        let granted = manifest.has_grant(GRANT).then(|| Granted {
+            identity: Arc::clone(&self.identity),
+            seal: HostFunction::new("secrets.vault.seal", id.as_str()),
+        });
         Box::pin(async move { Ok(granted.map(|granted| Arc::new(granted) as Admission)) })
     }
 }
 
 /// What a component with the grant has.
-struct Granted(Arc<Identity>);
+struct Granted {
+    identity: Arc<Identity>,
+    seal: HostFunction,
+}
+
+windlass_engine::host_error!(Error);
 
 impl types::Host for HostState {}
 
@@ -63,13 +72,19 @@ impl vault::Host for HostState {
         let granted = self.capability::<Granted>().ok_or_else(|| {
             Error::Denied("secrets is not among the component's grants".to_owned())
         })?;
-        check_length(&plaintext)?;
-        granted.0.seal(&context, &plaintext).map_err(|error| match error {
-            IdentityError::Invalid(text) => Error::Invalid(text),
-            IdentityError::Unavailable(text) => Error::Unavailable(text),
-            IdentityError::Quota(text) | IdentityError::Timeout(text) => Error::Other(text),
-        })
+        let start = Instant::now();
+        granted.seal.record(start, seal(&granted.identity, &context, &plaintext))
     }
+}
+
+fn seal(identity: &Identity, context: &str, plaintext: &[u8]) -> Result<String, Error> {
+    check_length(plaintext)?;
+    identity.seal(context, plaintext).map_err(|error| match error {
+        IdentityError::Invalid(text) => Error::Invalid(text),
+        IdentityError::Unavailable(text) => Error::Unavailable(text),
+        IdentityError::Quota(text) => Error::Quota(text),
+        IdentityError::Timeout(text) => Error::Timeout(text),
+    })
 }
 
 fn check_length(plaintext: &[u8]) -> Result<(), Error> {

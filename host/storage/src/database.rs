@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use windlass_engine::{ComponentId, StorageGrant};
 
-use crate::meter::{Call, Meter};
+use crate::meter::Meter;
 use crate::postgres::{PostgresDatabase, PostgresSession, PostgresTransaction};
 use crate::sqlite::{SqliteDatabase, SqliteSession, SqliteTransaction};
 use crate::{Error, Rows, Value};
@@ -209,7 +209,7 @@ impl Session {
                 session.query(statement, parameters, deadline).await
             }
         };
-        self.meter.record(Call::Query, start, result)
+        self.meter.query.record(start, result)
     }
 
     /// Starts a transaction, which ends at the deadline at the latest. `marked` is the id of the
@@ -231,7 +231,7 @@ impl Session {
                 .await
                 .map(TransactionBackend::Postgres),
         };
-        let backend = self.meter.record(Call::Begin, start, begun)?;
+        let backend = self.meter.begin.record(start, begun)?;
         Ok(Transaction { backend, meter: Arc::clone(&self.meter), mark: self.mark, marked })
     }
 }
@@ -263,7 +263,7 @@ impl Transaction {
                 transaction.run(statement, parameters).await.map(|(rows, _)| rows)
             }
         };
-        self.meter.record(Call::TransactionQuery, start, result)
+        self.meter.transaction_query.record(start, result)
     }
 
     /// Runs one writing statement and answers how many rows it changed.
@@ -278,7 +278,7 @@ impl Transaction {
                 transaction.run(statement, parameters).await.map(|(_, changed)| changed)
             }
         };
-        self.meter.record(Call::TransactionExecute, start, result)
+        self.meter.transaction_execute.record(start, result)
     }
 
     /// Makes the work durable.
@@ -292,7 +292,7 @@ impl Transaction {
             TransactionBackend::Sqlite(transaction) => transaction.commit(mark),
             TransactionBackend::Postgres(transaction) => transaction.commit(mark).await,
         };
-        self.meter.record(Call::Commit, start, result)
+        self.meter.commit.record(start, result)
     }
 
     /// Whether it can still be used.
