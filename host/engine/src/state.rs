@@ -13,7 +13,7 @@ use crate::capability::Admission;
 use crate::manifest::{ComponentId, Limits};
 use crate::memory::MemoryLimit;
 use crate::network::NoNetwork;
-use crate::output;
+use crate::output::{self, PrintedFor};
 use crate::request::RequestContext;
 
 /// Handles (resources of every kind) one instance may hold at a time.
@@ -27,6 +27,7 @@ pub struct HostState {
     /// The table of resources the instance holds.
     pub table: ResourceTable,
     wasi: WasiCtx,
+    printed_for: Arc<PrintedFor>,
     http: WasiHttpCtx,
     network: NoNetwork,
     memory: MemoryLimit,
@@ -44,8 +45,10 @@ impl HostState {
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLE_CAPACITY);
+        let printed_for = Arc::new(PrintedFor::new(Arc::clone(&request.id)));
         Self {
-            wasi: output::wasi_context(&component),
+            wasi: output::wasi_context(&component, &printed_for),
+            printed_for,
             component,
             request,
             admissions,
@@ -69,6 +72,7 @@ impl HostState {
 
     /// Begins the next request on this instance.
     pub(crate) fn begin_request(&mut self, request: RequestContext) {
+        self.printed_for.begin(Arc::clone(&request.id));
         self.request = request;
         self.ticks = 0;
     }
