@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use windlass_harness::fixtures::fixture;
 use windlass_harness::load::{Load, Outcome};
 use windlass_harness::management::{install, install_with};
-use windlass_harness::{Management, Server};
+use windlass_harness::{Account, Management, Server};
 
 /// How long a neighbour is watched at a time, alone and beside the other in turn: what else the
 /// machine does then weighs on both alike.
@@ -55,6 +55,24 @@ async fn half_an_answer_is_no_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handles_end_at_the_limit() {
     answers_and_disturbs_nobody("many_handles", &[500]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_turns_slow_ends_in_time_and_the_component_says_so() {
+    let server = Server::start();
+    let granted = json!({
+        "grants": ["storage"],
+        "storage": {"read": ["project"]},
+        "limits": {"deadline_ms": 500, "concurrency": 4, "queue": 4},
+    });
+    let hostile = install_with("hostile", &fixture("slow_statement"), &granted);
+    server.management().release(&[hostile]).await.expect(200);
+    for _ in 0..5 {
+        let answer = server.client().get("/hostile/now").await.expect(503).text();
+        assert!(answer.contains("Timeout"), "{answer}");
+    }
+    disturbs_nobody(&server, "/hostile/now").await;
+    is_well(&server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,7 +185,43 @@ async fn overload_is_answered_at_once_and_says_when_to_come_back() {
     is_well(&server).await;
 }
 
-on_each_database!(a_table_that_was_not_granted_is_out_of_reach);
+on_each_database!(
+    a_table_that_was_not_granted_is_out_of_reach,
+    a_writer_that_does_not_let_go_is_made_to,
+);
+
+async fn a_writer_that_does_not_let_go_is_made_to(server: &Server) {
+    let account = Account::register(&server.client()).await;
+    let install = |id: &str, deadline_ms: u32| {
+        let granted = json!({
+            "grants": ["storage"],
+            "storage": {"write": ["event_chain"]},
+            "limits": {"deadline_ms": deadline_ms},
+        });
+        install_with(id, &fixture("slow_statement"), &granted)
+    };
+    let both = [install("holder", 10_000), install("waiter", 800)];
+    server.management().release(&both).await.expect(200);
+    let client = server.client();
+    let holder = client.get("/holder/hold?ms=8000");
+    let others = async {
+        // The one that may not wait for long says so by itself, and is not cut off.
+        let waiter = loop {
+            let answer = client.get("/waiter/write").await;
+            if answer.status != 200 {
+                break answer.expect(503).text();
+            }
+        };
+        assert!(waiter.contains("Timeout"), "{waiter}");
+        // The one that may is served.
+        account.create_project("patient").await;
+        client.get("/waiter/write").await.expect(200);
+    };
+    let begun = std::time::Instant::now();
+    let (held, ()) = futures::future::join(holder, others).await;
+    let held = held.expect(503).text();
+    assert!(held.contains("Timeout"), "{held} after {:?}", begun.elapsed());
+}
 
 async fn a_table_that_was_not_granted_is_out_of_reach(server: &Server) {
     let granted = json!({

@@ -42,5 +42,6 @@ mod restarts;
 mod services;
 mod starting;
 mod swap;
+mod telemetry;
 mod tls;
 mod traces;

@@ -1,0 +1,98 @@
+//! What the operator can find out: the log line behind an answer, and a metric for every function
+//! of the host.
+
+use std::fs;
+
+use serde_json::json;
+use windlass_harness::Server;
+use windlass_harness::fixtures::{checkout, fixture};
+use windlass_harness::management::{install, install_with};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_component_prints_is_found_by_the_id_of_its_request() {
+    let server = Server::start();
+    let talkative = install("talkative", &fixture("talkative"));
+    server.management().release(&[talkative]).await.expect(200);
+    let talk = async |id: &str, lines: u32| {
+        let request =
+            server.client().request(reqwest::Method::GET, &format!("/talkative/x?lines={lines}"));
+        request.header("x-request-id", id).send().await.expect(200);
+        assert!(server.logs(&format!("{id} method=GET")).await, "{id} has its line");
+    };
+    // The same instance prints for both.
+    talk("first-request", 2).await;
+    talk("second-request", 1_000).await;
+    assert!(server.logs("the rest is dropped").await);
+    let log = server.log();
+    let count = |id: &str, text: &str| {
+        let fits = |line: &&str| line.contains(id) && line.contains(text);
+        log.lines().filter(fits).count()
+    };
+    assert_eq!(count("first-request", "of many"), 2, "{log}");
+    assert_eq!(count("first-request", "half a line"), 1, "{log}");
+    assert_eq!(count("second-request", "of many"), 100, "{log}");
+    assert_eq!(count("second-request", "the rest is dropped"), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_function_of_the_host_has_a_metric() {
+    let server = Server::start();
+    let granted = json!({
+        "grants": ["storage", "identity", "secrets", "operations"],
+        "storage": {"write": ["project"]},
+    });
+    let caller = install_with("caller", &fixture("every_function"), &granted);
+    server.management().release(&[caller]).await.expect(200);
+    let failed = server.client().get("/caller/x").await.expect(200).text();
+    assert_eq!(failed, "", "a function that should work did not");
+    let metrics = server.management().metrics().await;
+    let has = |line: &str| metrics.lines().any(|metric| metric.starts_with(line));
+    let functions: Vec<_> =
+        ["storage", "identity", "secrets", "operations"].into_iter().flat_map(functions).collect();
+    assert!(functions.len() >= 16, "{functions:?}");
+    for function in functions {
+        let labels = format!("{{function=\"{function}\",component=\"caller\"");
+        let counted = ["windlass_host_call_seconds_count", "windlass_host_calls_total"]
+            .into_iter()
+            .any(|metric| has(&format!("{metric}{labels}")));
+        assert!(counted, "{function} is not in:\n{metrics}");
+    }
+    for (function, error) in [
+        ("identity.passwords.verify", "invalid"),
+        ("identity.throttle.admit", "quota"),
+        ("secrets.vault.seal", "invalid"),
+        ("operations.signal.raise", "invalid"),
+    ] {
+        let labels = format!("{{function=\"{function}\",component=\"caller\",error=\"{error}\"}}");
+        assert!(has(&format!("windlass_host_call_errors_total{labels} 1")), "{labels}\n{metrics}");
+    }
+}
+
+/// The functions that a package of `wit/deps` offers to components, as the metrics name them. What
+/// is there twice, for languages without asynchronous functions, is one function.
+fn functions(package: &str) -> Vec<String> {
+    let file = checkout().join(format!("wit/deps/{package}/{package}.wit"));
+    let text = fs::read_to_string(file).expect("the package is there");
+    let (mut interface, mut resource, mut found) = (String::new(), String::new(), Vec::new());
+    for line in text.lines().map(str::trim) {
+        let opened = |kind: &str| {
+            let name = line.strip_prefix(kind)?.strip_suffix(" {")?;
+            Some(name.trim_end_matches("-sync").to_owned())
+        };
+        if let Some(name) = opened("interface ") {
+            (interface, resource) = (name, String::new());
+        } else if let Some(name) = opened("resource ") {
+            resource = format!("{name}.");
+        } else if let Some((name, kind)) = line.split_once(':')
+            && kind.contains("func(")
+            && !line.starts_with("//")
+            // Components offer this one to the host.
+            && interface != "reconcile"
+        {
+            found.push(format!("{package}.{interface}.{resource}{name}").replace('-', "_"));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
