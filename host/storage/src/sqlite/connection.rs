@@ -20,6 +20,13 @@ const PREPARED_STATEMENTS: usize = 64;
 /// Instructions of SQLite's machine between two looks at the clock: about a microsecond, or a tenth
 /// of a second when each of them makes a text of several megabytes.
 const INSTRUCTIONS_A_LOOK: i32 = 100;
+/// What a component's read may take before it is slowed down. It no longer has an asynchronous
+/// thread then, but a processor that its neighbours need.
+const FREE: Duration = Duration::from_millis(50);
+/// A slowed read computes for so long,
+const TICK: Duration = Duration::from_millis(2);
+/// and then pauses for so long: the same as a component that computes by itself.
+const PAUSE: Duration = Duration::from_millis(8);
 /// Another process that writes (a backup, a second host by mistake) is waited for this long.
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 
@@ -33,10 +40,54 @@ pub(crate) struct Outcome {
 pub(crate) struct Guarded {
     connection: Connection,
     authorizer: Option<Authorizer>,
-    /// The time limit of the running statement, in microseconds since `opened_at`.
-    deadline: Arc<AtomicU64>,
-    opened_at: Instant,
+    watch: Arc<Watch>,
     limits: Limits,
+}
+
+/// Times of the running statement, in microseconds since the connection was opened.
+struct Watch {
+    opened_at: Instant,
+    /// When it must have ended.
+    deadline: AtomicU64,
+    /// From when on it is slowed down.
+    slowed_from: AtomicU64,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self {
+            opened_at: Instant::now(),
+            deadline: AtomicU64::new(u64::MAX),
+            slowed_from: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    fn begin(&self, deadline: Option<Instant>, slowed_from: Option<Instant>) {
+        let micros =
+            |moment: Option<Instant>| moment.map_or(u64::MAX, |moment| self.micros(moment));
+        self.deadline.store(micros(deadline), Ordering::Relaxed);
+        self.slowed_from.store(micros(slowed_from), Ordering::Relaxed);
+    }
+
+    fn micros(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.opened_at);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Says whether the statement is to be interrupted, after a pause if it is due. `free_until`
+    /// is when the next one is.
+    fn look(&self, free_until: &mut Instant) -> bool {
+        let now = Instant::now();
+        let micros = self.micros(now);
+        if micros >= self.deadline.load(Ordering::Relaxed) {
+            return true;
+        }
+        if micros >= self.slowed_from.load(Ordering::Relaxed) && now >= *free_until {
+            std::thread::sleep(PAUSE);
+            *free_until = Instant::now() + TICK;
+        }
+        false
+    }
 }
 
 impl Guarded {
@@ -70,19 +121,15 @@ impl Guarded {
         connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         // Otherwise a statement with a variable LIMIT is prepared anew after each binding.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        let (deadline, opened_at) = (Arc::new(AtomicU64::new(u64::MAX)), Instant::now());
-        let watched = Arc::clone(&deadline);
-        connection.progress_handler(
-            INSTRUCTIONS_A_LOOK,
-            Some(move || {
-                micros_since(opened_at, Instant::now()) >= watched.load(Ordering::Relaxed)
-            }),
-        )?;
+        let watch = Arc::new(Watch::new());
+        let (watched, mut free_until) = (Arc::clone(&watch), watch.opened_at);
+        connection
+            .progress_handler(INSTRUCTIONS_A_LOOK, Some(move || watched.look(&mut free_until)))?;
         let authorizer = match rights {
             None => None,
             Some(rights) => Some(restrict(&connection, rights)?),
         };
-        Ok(Self { connection, authorizer, deadline, opened_at, limits })
+        Ok(Self { connection, authorizer, watch, limits })
     }
 
     /// Whether no transaction is open.
@@ -101,7 +148,7 @@ impl Guarded {
         if let Some(authorizer) = &self.authorizer {
             authorizer.begin_host_statement();
         }
-        self.deadline.store(u64::MAX, Ordering::Relaxed);
+        self.watch.begin(None, None);
         let result = self
             .connection
             .prepare(statement)
@@ -126,7 +173,9 @@ impl Guarded {
         if let Some(authorizer) = &self.authorizer {
             authorizer.begin_statement();
         }
-        self.deadline.store(micros_since(self.opened_at, deadline), Ordering::Relaxed);
+        // Who writes keeps others waiting, and is not to be held up.
+        let is_slowed = reading && self.authorizer.is_some();
+        self.watch.begin(Some(deadline), is_slowed.then(|| Instant::now() + FREE));
         let refusal = || self.authorizer.as_ref().and_then(Authorizer::refusal);
         let mut prepared = self
             .connection
@@ -166,10 +215,6 @@ fn restrict(connection: &Connection, rights: Arc<Rights>) -> rusqlite::Result<Au
         asked.authorize(&context)
     }))?;
     Ok(authorizer)
-}
-
-fn micros_since(start: Instant, moment: Instant) -> u64 {
-    u64::try_from(moment.saturating_duration_since(start).as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Binds by number: SQLite takes `$1` for a name and numbers it by its first appearance.
