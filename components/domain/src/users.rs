@@ -18,8 +18,8 @@ use crate::time::Timestamp;
 /// How long a login is good for: 7 days.
 pub const TOKEN_LIFETIME_SECONDS: u64 = 7 * 24 * 60 * 60;
 
-/// Logins a minute for one address of mail from one place in the network (see [`place`]). Enough
-/// for a person who mistypes, too few to guess.
+/// Logins a minute for one address of mail from one place in the network, which is an address of
+/// IPv4 or 64 bits of one of IPv6. Enough for a person who mistypes, too few to guess.
 pub const LOGINS_PER_ACCOUNT: u32 = 10;
 
 /// Logins a minute from one place in the network. Enough for an office behind one address, and a
@@ -27,8 +27,8 @@ pub const LOGINS_PER_ACCOUNT: u32 = 10;
 pub const LOGINS_PER_ADDRESS: u32 = 300;
 
 /// Logins a minute for one address of mail, wherever they come from: a bound on guessing from many
-/// places at once. To keep the account's owner out somebody has to go on and on from a dozen places,
-/// and even then a permit comes back every half a second.
+/// places at once. To keep the account's owner out, somebody has to go on and on from a dozen
+/// places, and even then a permit comes back every half a second.
 pub const LOGINS_PER_ACCOUNT_EVERYWHERE: u32 = 120;
 
 /// The longest address that mail can be sent to.
