@@ -22,6 +22,11 @@ pub const RESOURCE_EVENTS: i64 = 100;
 /// Headers and ids of requests are kept up to this many characters.
 const ORIGIN_CHARACTERS: usize = 512;
 
+/// Values before and after are kept up to this many characters, and then marked as abridged. Events
+/// are listed a hundred at a time, and the longest ones together must fit into what storage answers
+/// at once.
+pub const CHANGE_CHARACTERS: usize = 1_000;
+
 /// What a thing in the trail is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Resource {
@@ -124,7 +129,7 @@ pub struct Event {
     pub resource_id: String,
     /// What was done.
     pub action: Action,
-    /// The fields it changed, in their order.
+    /// The fields it changed, in their order; long values abridged.
     pub changes: Vec<Change>,
     /// The request that did it.
     pub request_id: String,
@@ -246,7 +251,7 @@ pub(crate) async fn record(
         resource: entry.resource,
         resource_id: entry.resource_id,
         action: entry.action,
-        changes: entry.changes,
+        changes: entry.changes.into_iter().map(abridged).collect(),
         request_id: text::clip(&ctx.origin.request_id, ORIGIN_CHARACTERS),
         client_address: text::clip(&ctx.origin.client_address, ORIGIN_CHARACTERS),
         user_agent: text::clip(&ctx.origin.user_agent, ORIGIN_CHARACTERS),
@@ -256,6 +261,11 @@ pub(crate) async fn record(
     };
     event.hash = chain::hash(&event);
     transaction.append_event(&event).await
+}
+
+fn abridged(change: Change) -> Change {
+    let abridge = |value: Option<String>| value.map(|text| text::abridge(text, CHANGE_CHARACTERS));
+    Change { field: change.field, before: abridge(change.before), after: abridge(change.after) }
 }
 
 /// The differences between two states of a thing. Empty texts count as absent.

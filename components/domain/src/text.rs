@@ -89,7 +89,33 @@ pub(crate) fn clip(value: &str, maximum: usize) -> String {
     value.chars().filter(|character| !character.is_control()).take(maximum).collect()
 }
 
+/// The text, or its beginning with a mark that says how long it was.
+pub(crate) fn abridge(value: String, maximum: usize) -> String {
+    let length = value.chars().count();
+    if length <= maximum {
+        return value;
+    }
+    let beginning: String = value.chars().take(maximum).collect();
+    format!("{beginning}… ({length} characters in all)")
+}
+
 /// Whether every character is printable ASCII without the space.
 pub(crate) fn is_printable_ascii(value: &str) -> bool {
     value.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_abridged_text_says_how_long_it_was() {
+        let check = |value: &str, expected: &str| {
+            assert_eq!(abridge(value.to_owned(), 3), expected, "{value}");
+        };
+        check("", "");
+        check("abc", "abc");
+        check("abcd", "abc… (4 characters in all)");
+        check("äöüß", "äöü… (4 characters in all)");
+    }
 }

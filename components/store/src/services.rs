@@ -27,6 +27,21 @@ pub(crate) const LIST: &str = "\
     FROM service WHERE service.project_id = $1 \
     ORDER BY service.created_at, service.id LIMIT $2";
 
+/// The services of a project after one of them, which is named by when it was made and its id.
+pub(crate) const LIST_AFTER: &str = "\
+    SELECT service.id, service.project_id, service.environment_id, service.name, service.kind, \
+    service.status, service.source_kind, service.repository, service.branch, \
+    service.root_directory, service.dockerfile, service.image, service.builder, \
+    service.build_command, service.start_command, service.environment_variables, service.cpu, \
+    service.memory, service.storage, service.revision, service.created_at, service.updated_at \
+    FROM service WHERE service.project_id = $1 \
+    AND (service.created_at > $2 OR service.created_at = $2 AND service.id > $3) \
+    ORDER BY service.created_at, service.id LIMIT $4";
+
+/// Services that fit into one answer of the database, 4 MiB, however large they are: variables
+/// take at most 128 KiB as JSON, the two commands 32 KiB, everything else 12 KiB.
+const PIECE: i64 = 20;
+
 /// One service and what a member may do with it.
 pub(crate) const VIEW: &str = "\
     SELECT service.id, service.project_id, service.environment_id, service.name, service.kind, \
@@ -64,8 +79,11 @@ impl ServiceReads for SqlStore<'_> {
     ) -> PortFuture<'_, Result<Vec<Service>>> {
         Box::pin(async move {
             let parameters = vec![project.to_string().into(), limit.into()];
-            let answer = self.executor.query(LIST, parameters).await;
-            rows::all("service", answer.map_err(unexpected(Kind::Service))?, service)
+            match self.executor.query(LIST, parameters).await {
+                // Together they are too large for one answer.
+                Err(ExecutorError::Quota(_)) => self.list_in_pieces(project, limit).await,
+                answer => rows::all("service", answer.map_err(unexpected(Kind::Service))?, service),
+            }
         })
     }
 
@@ -79,6 +97,26 @@ impl ServiceReads for SqlStore<'_> {
             let answer = self.executor.query(VIEW, parameters).await;
             rows::first("service", answer.map_err(unexpected(Kind::Service))?, access)
         })
+    }
+}
+
+impl SqlStore<'_> {
+    async fn list_in_pieces(&self, project: ProjectId, limit: i64) -> Result<Vec<Service>> {
+        let mut services: Vec<Service> = Vec::new();
+        let (mut after, mut left) = ((i64::MIN, String::new()), limit);
+        while left > 0 {
+            let size = left.min(PIECE);
+            let (created_at, id) = after;
+            let parameters =
+                vec![project.to_string().into(), created_at.into(), id.into(), size.into()];
+            let answer = self.executor.query(LIST_AFTER, parameters).await;
+            let piece = rows::all("service", answer.map_err(unexpected(Kind::Service))?, service)?;
+            let Some(last) = piece.last() else { break };
+            after = (last.created_at.microseconds(), last.id.to_string());
+            left -= size;
+            services.extend(piece);
+        }
+        Ok(services)
     }
 }
 

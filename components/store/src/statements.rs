@@ -10,6 +10,7 @@ pub const READS: &[(&str, &str)] = &[
     ("projects count search", crate::projects::COUNT_SEARCH),
     ("projects view", crate::projects::VIEW),
     ("services list", crate::services::LIST),
+    ("services list after", crate::services::LIST_AFTER),
     ("services view", crate::services::VIEW),
     ("events list", crate::events::LIST),
     ("events list for resource", crate::events::LIST_FOR_RESOURCE),

@@ -12,7 +12,8 @@ pub const MAXIMUM_VARIABLES: usize = 200;
 pub const MAXIMUM_VARIABLE_NAME: usize = 255;
 /// The longest value of a variable, in bytes: what operating systems take at the least.
 pub const MAXIMUM_VARIABLE_VALUE_BYTES: usize = 32 * 1024;
-/// All names and values of a service together, in bytes: a list of services must fit in an answer.
+/// All names and values of a service together, in bytes: they are part of every answer that shows
+/// the service, and a list of services has no pages.
 pub const MAXIMUM_VARIABLES_BYTES: usize = 64 * 1024;
 
 /// What builds the image.

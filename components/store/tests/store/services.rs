@@ -3,6 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use windlass_domain::events::{self, EventFilter};
+use windlass_domain::page::{MAXIMUM_LIMIT, PageRequest};
+use windlass_domain::services::build::{
+    MAXIMUM_COMMAND, MAXIMUM_VARIABLE_NAME, MAXIMUM_VARIABLE_VALUE_BYTES,
+};
+use windlass_domain::services::source::{
+    MAXIMUM_BRANCH, MAXIMUM_IMAGE, MAXIMUM_PATH, MAXIMUM_REPOSITORY,
+};
 use windlass_domain::services::{
     self, BuildConfig, BuildConfigChange, Builder, NewService, ResourcesInput, ServiceChange,
     ServiceKind, Source, SourceKind,
@@ -18,6 +26,7 @@ on_both_databases!(
     taken_name_is_refused_at_the_statement,
     service_of_a_project_that_is_gone_is_refused,
     services_are_listed_oldest_first,
+    the_largest_services_and_their_events_are_listed,
 );
 
 fn full_service() -> NewService {
@@ -132,4 +141,54 @@ async fn services_are_listed_oldest_first(fixture: Fixture) {
     let listed = services::list(&ctx, &project).await.unwrap();
     let names: Vec<_> = listed.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(names, ["web", "api", "cron"]);
+}
+
+/// As large as the rules let a service be, in every way at once.
+fn largest_service(number: i64) -> NewService {
+    let long = |length: usize| "\u{1F600}".repeat(length);
+    let variables = (0..2).map(|index| {
+        let name = format!("{}{index}", "V".repeat(MAXIMUM_VARIABLE_NAME - 1));
+        (name, "\"".repeat(MAXIMUM_VARIABLE_VALUE_BYTES - MAXIMUM_VARIABLE_NAME))
+    });
+    NewService {
+        name: format!("{number:03}{}", long(services::MAXIMUM_NAME - 3)),
+        kind: ServiceKind::Web,
+        source: Source {
+            kind: Some(SourceKind::Git),
+            repository: format!("https://example.com/{}", "r".repeat(MAXIMUM_REPOSITORY - 20)),
+            branch: "b".repeat(MAXIMUM_BRANCH),
+            root_directory: long(MAXIMUM_PATH),
+            dockerfile: long(MAXIMUM_PATH),
+            image: "i".repeat(MAXIMUM_IMAGE),
+        },
+        build: BuildConfig {
+            builder: Some(Builder::Nixpacks),
+            build_command: long(MAXIMUM_COMMAND),
+            start_command: long(MAXIMUM_COMMAND),
+            variables: variables.collect(),
+        },
+        resources: ResourcesInput::default(),
+    }
+}
+
+async fn the_largest_services_and_their_events_are_listed(fixture: Fixture) {
+    let store = SqlStore::new(fixture.executor());
+    let ada = fixture.register(&store, "ada@example.com").await.id;
+    let ctx = fixture.as_user(&store, ada);
+    let project = fixture.create_project(&store, ada, "shop").await.project.id.to_string();
+    let mut created = Vec::new();
+    for number in 0..services::MAXIMUM_SERVICES {
+        // Some are made at the same time, and stand in the order of their ids.
+        fixture.world.clock.advance_seconds(number % 3 / 2);
+        created.push(services::create(&ctx, &project, largest_service(number)).await.unwrap());
+    }
+    created.sort_by_key(|service| (service.created_at, service.id));
+    assert!(services::list(&ctx, &project).await.unwrap() == created, "all of them, in order");
+    let page = PageRequest::new(1, MAXIMUM_LIMIT).unwrap();
+    let events = events::list(&ctx, &EventFilter::default(), page).await.unwrap();
+    assert_eq!((events.items.len(), events.has_more), (100, true));
+    let mut changes = events.items[0].changes.iter();
+    let command = changes.find(|change| change.field == "build_config.build_command").unwrap();
+    let kept = command.after.as_deref().unwrap();
+    assert!(kept.ends_with("\u{1F600}… (4096 characters in all)"), "{kept}");
 }

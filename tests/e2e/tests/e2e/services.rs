@@ -14,6 +14,7 @@ on_each_database!(
     service_requests_name_the_field_that_does_not_fit,
     names_of_services_are_unique_in_their_project,
     the_services_of_a_project_are_a_bare_list,
+    a_project_of_the_largest_services_is_listed,
     a_foreign_service_is_like_one_that_does_not_exist,
 );
 
@@ -277,4 +278,36 @@ fn too_many() -> Value {
         .map(|number| (format!("V{number}"), json!("x")))
         .collect::<serde_json::Map<_, _>>()
         .into()
+}
+
+/// Everything as long as it may be, of what takes the most room as JSON.
+fn largest_service(number: usize) -> Value {
+    let (quotes, wide) = ("\"".repeat(32_000), "\u{1F600}".repeat(4_096));
+    json!({
+        "name": format!("{number:03}{}", "\u{1F600}".repeat(252)), "type": "web",
+        "source": {
+            "type": "git", "repository": "https://git.example.test/app.git", "branch": "main",
+            "root_directory": "\u{1F600}".repeat(512), "dockerfile": "\u{1F600}".repeat(512),
+        },
+        "build_config": {
+            "build_command": wide, "start_command": wide,
+            "environment_variables": {"ONE": quotes, "OTHER": quotes},
+        },
+    })
+}
+
+async fn a_project_of_the_largest_services_is_listed(server: &Server) {
+    let (account, services) = project(server).await;
+    for tens in 0..20 {
+        let creations = (tens * 10..tens * 10 + 10).map(|number| {
+            let (account, services) = (&account, &services);
+            async move { account.client.post(services, &largest_service(number)).await.expect(201) }
+        });
+        futures::future::join_all(creations).await;
+    }
+    let listed = account.client.get(&services).await.expect(200).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(200));
+    account.client.post(&services, &largest_service(200)).await.expect_error(429);
+    let trail = account.client.get("/api/v1/audit-logs?limit=100").await.expect(200).json();
+    assert_eq!(trail["audit_logs"].as_array().map(Vec::len), Some(100));
 }
