@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = "100"
 SEED = "20260101"
 VARIABLE = "^[A-Za-z_][A-Za-z0-9_]{0,254}$"
+VARIABLES = [("BuildConfig", "environment_variables"), ("CreateDeploymentRequest", "env_vars")]
 PASSWORD = "correct horse battery"
 
 
@@ -80,9 +81,10 @@ def document(base: str, data: str) -> pathlib.Path:
     served = requests.get(f"{base}/openapi.json", timeout=30)
     served.raise_for_status()
     content = served.json()
-    variables = content["components"]["schemas"]["BuildConfig"]["properties"]["environment_variables"]
-    values = variables.pop("additionalProperties")
-    variables |= {"patternProperties": {VARIABLE: values}, "additionalProperties": False}
+    for schema, name in VARIABLES:
+        variables = content["components"]["schemas"][schema]["properties"][name]
+        values = variables.pop("additionalProperties")
+        variables |= {"patternProperties": {VARIABLE: values}, "additionalProperties": False}
     file = pathlib.Path(data, "openapi.json")
     file.write_text(json.dumps(content))
     return file

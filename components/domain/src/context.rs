@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::future::PortBound;
 use crate::ids::UserId;
+use crate::operations::Signal;
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -22,6 +23,8 @@ pub struct Context<'a> {
     pub ids: &'a dyn Ids,
     /// Where everything is kept.
     pub store: &'a dyn Store,
+    /// Wakes whoever carries out what is promised here.
+    pub signal: &'a dyn Signal,
 }
 
 impl Context<'_> {

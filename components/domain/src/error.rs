@@ -25,6 +25,8 @@ pub enum Kind {
     Environment,
     /// Something that runs.
     Service,
+    /// A release of a service.
+    Deployment,
     /// A row of the audit trail.
     Event,
 }
@@ -38,6 +40,7 @@ impl Kind {
             Self::Project => "project",
             Self::Environment => "environment",
             Self::Service => "service",
+            Self::Deployment => "deployment",
             Self::Event => "event",
         }
     }

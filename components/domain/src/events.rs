@@ -36,6 +36,8 @@ pub enum Resource {
     Project,
     /// A service.
     Service,
+    /// A release of a service.
+    Deployment,
 }
 
 impl Resource {
@@ -45,6 +47,7 @@ impl Resource {
             Self::User => "user",
             Self::Project => "project",
             Self::Service => "service",
+            Self::Deployment => "deployment",
         }
     }
 
@@ -54,6 +57,7 @@ impl Resource {
             "user" => Some(Self::User),
             "project" => Some(Self::Project),
             "service" => Some(Self::Service),
+            "deployment" => Some(Self::Deployment),
             _ => None,
         }
     }
@@ -72,6 +76,12 @@ pub enum Action {
     Update,
     /// A thing was deleted.
     Delete,
+    /// A release was asked for.
+    Deploy,
+    /// An earlier release was asked for again.
+    Rollback,
+    /// What was asked for came to an end, good or bad.
+    Finish,
 }
 
 impl Action {
@@ -83,6 +93,9 @@ impl Action {
             Self::Create => "create",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+            Self::Finish => "finish",
         }
     }
 
@@ -94,6 +107,9 @@ impl Action {
             "create" => Some(Self::Create),
             "update" => Some(Self::Update),
             "delete" => Some(Self::Delete),
+            "deploy" => Some(Self::Deploy),
+            "rollback" => Some(Self::Rollback),
+            "finish" => Some(Self::Finish),
             _ => None,
         }
     }

@@ -74,6 +74,8 @@ id!(OrganizationId, "an organization");
 id!(ProjectId, "a project");
 id!(EnvironmentId, "an environment");
 id!(ServiceId, "a service");
+id!(DeploymentId, "a deployment, and of the workload it makes");
+id!(OperationId, "an operation");
 id!(EventId, "an event of the audit trail");
 
 /// How often a row was written. Every update and delete carries the revision it read.

@@ -8,15 +8,20 @@
 //! Left to others: HTTP and JSON to the controllers, SQL to the store, WIT to the guest kit.
 
 pub mod context;
+pub mod deployments;
 pub mod environments;
 pub mod error;
 pub mod events;
 pub mod future;
 pub mod identity;
 pub mod ids;
+pub mod logs;
+pub mod operations;
 pub mod organizations;
 pub mod page;
 pub mod projects;
+pub mod reconcile;
+pub mod runtime;
 pub mod services;
 pub mod store;
 mod text;

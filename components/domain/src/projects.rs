@@ -228,7 +228,10 @@ pub async fn delete(
     });
     let entry = entry(ctx.user()?, access.email, project, Action::Delete, changes);
     events::record(ctx, &*transaction, entry).await?;
-    transaction.commit().await
+    transaction.commit().await?;
+    // What ran of it is nobody's wish any more.
+    ctx.signal.raise();
+    Ok(())
 }
 
 /// The project and what the caller may do with it. A malformed id is an id that does not exist.

@@ -11,7 +11,9 @@ pub mod source;
 use crate::context::Context;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::events::{self, Action, Change, Entry, Resource};
-use crate::ids::{EnvironmentId, OrganizationId, ProjectId, Revision, ServiceId, UserId};
+use crate::ids::{
+    DeploymentId, EnvironmentId, OrganizationId, ProjectId, Revision, ServiceId, UserId,
+};
 use crate::organizations::Role;
 use crate::projects;
 use crate::text::Violations;
@@ -120,6 +122,8 @@ pub struct Service {
     pub build: BuildConfig,
     /// What it may take.
     pub resources: Resources,
+    /// The deployment that is live.
+    pub live_deployment_id: Option<DeploymentId>,
     /// How often it was written.
     pub revision: Revision,
     /// When it was made.
@@ -135,6 +139,8 @@ pub struct ServiceAccess {
     pub service: Service,
     /// Whose project it is in.
     pub organization_id: OrganizationId,
+    /// The name of its project.
+    pub project_name: String,
     /// What the member may do.
     pub role: Role,
     /// The member's address.
@@ -219,6 +225,7 @@ pub async fn create(
         source: new_service.source,
         build: new_service.build,
         resources,
+        live_deployment_id: None,
         revision: Revision::FIRST,
         created_at: now,
         updated_at: now,
@@ -305,10 +312,13 @@ pub async fn delete(
         Actor { organization_id: access.organization_id, id: ctx.user()?, email: access.email };
     let changes = events::differences(&audited(&service), &[]);
     events::record(ctx, &*transaction, actor.entry(&service, Action::Delete, changes)).await?;
-    transaction.commit().await
+    transaction.commit().await?;
+    // What ran of it is nobody's wish any more.
+    ctx.signal.raise();
+    Ok(())
 }
 
-async fn access(ctx: &Context<'_>, id: &str) -> Result<ServiceAccess> {
+pub(crate) async fn access(ctx: &Context<'_>, id: &str) -> Result<ServiceAccess> {
     let member = ctx.user()?;
     let found = match ServiceId::parse(id) {
         Some(id) => ctx.store.service(member, id).await?,

@@ -5,26 +5,38 @@
 //! error; what a missing row means is the rules' business. Reads that a member makes join the
 //! membership, so that another tenant's row is simply not found, in one round trip.
 
+use crate::deployments::{Deployment, DeploymentAccess, LogLine};
 use crate::environments::Environment;
 use crate::error::Result;
 use crate::events::{ChainHead, Event, EventQuery};
 use crate::future::{PortBound, PortFuture};
-use crate::ids::{OrganizationId, ProjectId, Revision, ServiceId, UserId};
+use crate::ids::{DeploymentId, OrganizationId, ProjectId, Revision, ServiceId, UserId};
+use crate::operations::Operation;
 use crate::organizations::{Membership, Organization};
 use crate::page::{Page, PageRequest};
 use crate::projects::{Project, ProjectAccess, ProjectSummary};
 use crate::services::{Service, ServiceAccess};
+use crate::time::Timestamp;
 use crate::users::{Account, User};
 
 /// Everything that can be read, and the way to write.
-pub trait Store: UserReads + ProjectReads + ServiceReads + EventReads {
+pub trait Store:
+    UserReads + ProjectReads + ServiceReads + DeploymentReads + OperationReads + EventReads
+{
     /// Starts a transaction.
     fn begin<'a>(&'a self) -> PortFuture<'a, Result<Box<dyn Transaction + 'a>>>;
 }
 
 /// Writes that belong together.
 pub trait Transaction:
-    UserWrites + OrganizationWrites + ProjectWrites + EnvironmentWrites + ServiceWrites + EventWrites
+    UserWrites
+    + OrganizationWrites
+    + ProjectWrites
+    + EnvironmentWrites
+    + ServiceWrites
+    + DeploymentWrites
+    + OperationWrites
+    + EventWrites
 {
     /// Makes the writes durable. After an error none of them remains.
     fn commit<'a>(self: Box<Self>) -> PortFuture<'a, Result<()>>
@@ -141,6 +153,133 @@ pub trait ServiceWrites: PortBound {
 
     /// Deletes the service that still has the revision `read`; `false` when there is none.
     fn delete_service(&self, id: ServiceId, read: Revision) -> PortFuture<'_, Result<bool>>;
+}
+
+/// Reading deployments.
+pub trait DeploymentReads: PortBound {
+    /// The deployments of a service, newest first, at most `limit`.
+    fn list_deployments(
+        &self,
+        service: ServiceId,
+        limit: i64,
+    ) -> PortFuture<'_, Result<Vec<Deployment>>>;
+
+    /// The deployment, where this user is a member of its organization.
+    fn deployment(
+        &self,
+        member: UserId,
+        id: DeploymentId,
+    ) -> PortFuture<'_, Result<Option<DeploymentAccess>>>;
+
+    /// The lines of a deployment's log, oldest first, at most `limit`.
+    fn deployment_log(&self, id: DeploymentId, limit: i64) -> PortFuture<'_, Result<Vec<LogLine>>>;
+}
+
+/// Writing deployments, and what they make of their services.
+pub trait DeploymentWrites: PortBound {
+    /// Adds a deployment. `NotFound` when the service is gone.
+    fn insert_deployment<'a>(&'a self, deployment: &'a Deployment) -> PortFuture<'a, Result<()>>;
+
+    /// Writes status, image digest, error, times and revision over the row that still has the
+    /// revision `read`; `false` when there is none.
+    fn update_deployment<'a>(
+        &'a self,
+        deployment: &'a Deployment,
+        read: Revision,
+    ) -> PortFuture<'a, Result<bool>>;
+
+    /// Makes a live deployment retired, whatever revision it has.
+    fn retire_deployment(&self, id: DeploymentId, now: Timestamp) -> PortFuture<'_, Result<()>>;
+
+    /// Adds a line to a deployment's log.
+    fn append_deployment_log<'a>(
+        &'a self,
+        id: DeploymentId,
+        at: Timestamp,
+        message: &'a str,
+    ) -> PortFuture<'a, Result<()>>;
+
+    /// Whether a service has a host name.
+    fn has_hostname(&self, service: ServiceId) -> PortFuture<'_, Result<bool>>;
+
+    /// Gives a service a host name; `false` when it is taken.
+    fn insert_hostname<'a>(
+        &'a self,
+        host: &'a str,
+        service: ServiceId,
+        now: Timestamp,
+    ) -> PortFuture<'a, Result<bool>>;
+
+    /// Makes a deployment the live one of its service, which is running then, and answers the one
+    /// that was. The service gets its next revision.
+    fn make_live(
+        &self,
+        service: ServiceId,
+        deployment: DeploymentId,
+        now: Timestamp,
+    ) -> PortFuture<'_, Result<Option<DeploymentId>>>;
+
+    /// Makes a service running when it has a live deployment and failed when it has none. The
+    /// service gets its next revision.
+    fn settle_service(&self, service: ServiceId, now: Timestamp) -> PortFuture<'_, Result<()>>;
+}
+
+/// A service with a live deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveService {
+    /// The service.
+    pub service_id: ServiceId,
+    /// What is live.
+    pub deployment_id: DeploymentId,
+    /// Under which name it is reached; `None` for what answers no requests.
+    pub host: Option<String>,
+}
+
+/// Reading operations, and what the reconciler needs beside them: it is nobody's member.
+pub trait OperationReads: PortBound {
+    /// Takes the operation that is due and the first of its service, that nobody else holds, and
+    /// gives it to this holder until the lease ends.
+    fn claim_operation<'a>(
+        &'a self,
+        holder: &'a str,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> PortFuture<'a, Result<Option<Operation>>>;
+
+    /// When the next operation is due that nobody holds.
+    fn next_due(&self) -> PortFuture<'_, Result<Option<Timestamp>>>;
+
+    /// The deployment with this id, whoever asks.
+    fn deployment_to_carry_out(
+        &self,
+        id: DeploymentId,
+    ) -> PortFuture<'_, Result<Option<Deployment>>>;
+
+    /// Every service with a live deployment.
+    fn live_services(&self) -> PortFuture<'_, Result<Vec<LiveService>>>;
+
+    /// Under which name a service is reached, if under any.
+    fn hostname(&self, service: ServiceId) -> PortFuture<'_, Result<Option<String>>>;
+
+    /// Every deployment whose operation has not ended.
+    fn unfinished_deployments(&self) -> PortFuture<'_, Result<Vec<DeploymentId>>>;
+}
+
+/// Writing operations.
+pub trait OperationWrites: PortBound {
+    /// Adds an operation.
+    fn insert_operation<'a>(&'a self, operation: &'a Operation) -> PortFuture<'a, Result<()>>;
+
+    /// Writes what can change over the row that still has the revision `read`; `false` when there
+    /// is none. A finished one is nobody's any more.
+    fn update_operation<'a>(
+        &'a self,
+        operation: &'a Operation,
+        read: Revision,
+    ) -> PortFuture<'a, Result<bool>>;
+
+    /// How many operations of a service have not ended.
+    fn unfinished_operations(&self, service: ServiceId) -> PortFuture<'_, Result<i64>>;
 }
 
 /// Reading the audit trail.

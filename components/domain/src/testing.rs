@@ -1,9 +1,15 @@
 //! The ports in memory, for tests of rules and of handlers.
 
 mod identity;
+mod logs;
 mod memory;
+mod runtime;
+mod signal;
 mod world;
 
 pub use identity::FakeIdentity;
+pub use logs::MemoryLogs;
 pub use memory::MemoryStore;
+pub use runtime::FakeRuntime;
+pub use signal::CountedSignal;
 pub use world::{CountedIds, FixedClock, World, block_on};

@@ -3,25 +3,26 @@
 //! This speaks spin-sdk's `wasip3` directly rather than through its `http` types, because each
 //! accessor of a request is a call into the host and the conversion there makes twice as many.
 
+use std::io::Write as _;
+
 use http::{Method, StatusCode};
 use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Method as WasiMethod};
-use spin_sdk::wasip3::wit_bindgen::StreamResult;
+use spin_sdk::wasip3::wit_bindgen::{StreamResult, StreamWriter};
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
-use windlass_domain::identity::Identity;
-use windlass_domain::{Context, Error};
+use windlass_domain::{Caller, Context, Error, Origin};
 use windlass_store::SqlStore;
 
 use crate::error::Refusal;
 use crate::ports;
 use crate::request::{MAX_BODY_BYTES, Request};
-use crate::response::Response;
-use crate::router::Router;
+use crate::response::{Body, Response};
+use crate::router::{Ports, Router};
 
 pub use spin_sdk::wasip3::http::types::{
     ErrorCode as HandlerError, Request as IncomingRequest, Response as OutgoingResponse,
 };
 
-pub use crate::ports::{HostIdentity, NoIdentity};
+pub use crate::ports::{Granted, Host};
 
 /// How much of a body is read from the host at once.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -32,7 +33,7 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// Only when the host refuses the headers of the answer, which is a fault of the controller.
 pub async fn serve<E>(
     router: &Router<E>,
-    identity: &dyn Identity,
+    granted: Granted,
     incoming: IncomingRequest,
 ) -> Result<OutgoingResponse, ErrorCode>
 where
@@ -55,8 +56,32 @@ where
         clock: &ports::SystemClock,
         ids: &ports::RandomIds,
         store: &store,
+        signal: granted.signal,
     };
-    send(router.dispatch(&request, &context, identity).await)
+    let ports = Ports { identity: granted.identity, logs: granted.logs };
+    send(router.dispatch(&request, &context, ports).await)
+}
+
+/// Runs something that no request asked for, on nobody's behalf.
+pub async fn with_context<T>(work: impl AsyncFnOnce(&Context<'_>) -> T) -> T {
+    let executor = ports::WitExecutor;
+    let store = SqlStore::new(&executor);
+    let context = Context {
+        caller: Caller::Anonymous,
+        origin: Origin::default(),
+        clock: &ports::SystemClock,
+        ids: &ports::RandomIds,
+        store: &store,
+        signal: Granted::NOTHING.signal,
+    };
+    work(&context).await
+}
+
+/// Writes an error to the log of the host, with what only the operator may read.
+pub fn log(error: &Error) {
+    let internal = error.internal().unwrap_or_default();
+    // A log that cannot be written is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "{error}: {internal}");
 }
 
 fn method(method: WasiMethod) -> Method {
@@ -104,24 +129,25 @@ fn send(response: Response) -> Result<OutgoingResponse, ErrorCode> {
     let mut fields: Vec<(String, Vec<u8>)> =
         headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
-    if !bodiless {
+    if let Body::Whole(body) = &body
+        && !bodiless
+    {
         fields.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
     }
     let headers = Fields::from_list(&fields)
         .map_err(|error| ErrorCode::InternalError(Some(format!("headers: {error:?}"))))?;
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
-    let (mut writer, contents) = match body.is_empty() {
-        true => (None, None),
-        false => {
+    let (mut writer, contents) = match &body {
+        Body::Whole(body) if body.is_empty() => (None, None),
+        Body::Whole(_) | Body::Stream(_) => {
             let (writer, reader) = wit_stream::new();
             (Some(writer), Some(reader))
         }
     };
     let (outgoing, _transmitted) = OutgoingResponse::new(headers, contents, no_trailers);
     spawn(async move {
-        if let Some(mut writer) = writer.take() {
-            // What could not be written was not wanted: the client is gone.
-            writer.write_all(body).await;
+        if let Some(writer) = writer.take() {
+            write(writer, body).await;
         }
         // Nobody waits for trailers when the client is gone, and then this is no error either.
         let _ = trailers.write(Ok(None)).await;
@@ -130,4 +156,18 @@ fn send(response: Response) -> Result<OutgoingResponse, ErrorCode> {
         .set_status_code(status.as_u16())
         .map_err(|()| ErrorCode::InternalError(Some("status".to_owned())))?;
     Ok(outgoing)
+}
+
+/// Writes a body. What could not be written was not wanted: the client is gone.
+async fn write(mut writer: StreamWriter<u8>, body: Body) {
+    match body {
+        Body::Whole(body) => drop(writer.write_all(body).await),
+        Body::Stream(mut source) => {
+            while let Some(piece) = source.next().await {
+                if !writer.write_all(piece).await.is_empty() {
+                    return;
+                }
+            }
+        }
+    }
 }

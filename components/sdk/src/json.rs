@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 
+use serde::Serialize;
+
 use crate::error::Refusal;
 
 /// Parses a body. It must be one JSON object; the refusal names the property at fault.
@@ -19,6 +21,15 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     })?;
     deserializer.end().map_err(|error| refusal(".", &error))?;
     Ok(object.0)
+}
+
+/// Appends a value as JSON, on one line. Values whose serialisation fails (a map with keys that are
+/// no strings) are a programming error and append nothing.
+pub fn append<T: Serialize + ?Sized>(buffer: &mut Vec<u8>, value: &T) {
+    let length = buffer.len();
+    if serde_json::to_writer(&mut *buffer, value).is_err() {
+        buffer.truncate(length);
+    }
 }
 
 /// For properties that may be absent but not `null`: `#[serde(default, deserialize_with =

@@ -47,31 +47,30 @@ pub use error::Refusal;
 pub use http::{Method, StatusCode};
 pub use paging::Paging;
 pub use request::Request;
-pub use response::Response;
-pub use router::{Call, Route, Router};
+pub use response::{Response, Source};
+pub use router::{Call, Ports, Route, Router};
 
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub use spin_sdk;
 
 /// Makes a component of a function that returns a [`Router`], given with the error type of its
-/// surface. The table is built once for each instance, and instances are reused. With `, identity`
-/// the handlers get the host's passwords, tokens and limits, and the component needs the grant of
-/// that name. Natively this makes nothing.
+/// surface. The table is built once for each instance, and instances are reused. What follows names
+/// what the handlers get beside storage, and the component needs the grants of those names:
+///
+/// - `identity`: passwords, tokens and limits
+/// - `operations`: waking the reconciler
+/// - `logs`: what workloads wrote
+///
+/// Natively this makes nothing.
 #[macro_export]
 macro_rules! component {
-    ($router:path, $error:ty) => {
-        $crate::component!($router, $error, $crate::component::NoIdentity);
-    };
-    ($router:path, $error:ty, identity) => {
-        $crate::component!($router, $error, $crate::component::HostIdentity);
-    };
-    ($router:path, $error:ty, $identity:path) => {
+    ($router:path, $error:ty $(, $grant:ident)*) => {
         #[cfg(target_arch = "wasm32")]
         mod component {
             #![expect(unsafe_code, reason = "the exports of a component are raw symbols")]
 
-            use $crate::component::{HandlerError, IncomingRequest, OutgoingResponse};
+            use $crate::component::{Granted, HandlerError, IncomingRequest, OutgoingResponse};
 
             static ROUTER: ::std::sync::LazyLock<$crate::Router<$error>> =
                 ::std::sync::LazyLock::new(|| $router());
@@ -83,7 +82,9 @@ macro_rules! component {
                 async fn handle(
                     request: IncomingRequest,
                 ) -> Result<OutgoingResponse, HandlerError> {
-                    $crate::component::serve(&ROUTER, &$identity, request).await
+                    // Only what is named here is linked, and so imported.
+                    let granted = Granted::NOTHING $(.$grant(&$crate::component::Host))*;
+                    $crate::component::serve(&ROUTER, granted, request).await
                 }
             }
         }

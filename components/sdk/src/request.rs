@@ -104,6 +104,14 @@ impl Request {
         json::parse(bytes)
     }
 
+    /// The same where the body may be left out, which is what an empty one is.
+    pub fn json_if_any<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
+        match &self.body {
+            Body::Complete(bytes) if bytes.is_empty() => Ok(T::default()),
+            Body::Complete(_) | Body::Refused(_) => self.json(),
+        }
+    }
+
     /// The revision that `If-Match` demands, `None` when any will do. The domain compares it with the revision it finds, so that a
     /// resource that is not there is reported before a stale revision.
     pub fn expected_revision(&self) -> Result<Option<Revision>, Refusal> {

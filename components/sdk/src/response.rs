@@ -1,5 +1,8 @@
-//! Answers: a status, headers and a body that is complete, so that its length is known. The
-//! shapes of bodies are left to each surface.
+//! Answers: a status, headers and a body. Most bodies are complete, so that their length is known;
+//! some go on while they are sent. The shapes of bodies are left to each surface.
+
+use std::fmt;
+use std::pin::Pin;
 
 use http::StatusCode;
 use serde::Serialize;
@@ -9,17 +12,40 @@ use crate::paging::Paging;
 use crate::request::Request;
 
 /// One answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Response {
     status: StatusCode,
     headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
+    body: Body,
+}
+
+/// What an answer carries.
+pub enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// Where it comes from.
+    Stream(Box<dyn Source>),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(body) => write!(formatter, "{:?}", String::from_utf8_lossy(body)),
+            Self::Stream(_) => formatter.write_str("a stream"),
+        }
+    }
+}
+
+/// A body that is made while it is sent.
+pub trait Source {
+    /// The next piece; `None` at the end.
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>> + '_>>;
 }
 
 impl Response {
     /// An answer without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Body::Whole(Vec::new()) }
     }
 
     /// 204.
@@ -35,10 +61,25 @@ impl Response {
             Ok(()) => Self {
                 status,
                 headers: vec![("content-type", "application/json".to_owned())],
-                body,
+                body: Body::Whole(body),
             },
             Err(_) => Self::empty(StatusCode::INTERNAL_SERVER_ERROR),
         }
+    }
+
+    /// A text.
+    pub fn text(status: StatusCode, text: String) -> Self {
+        let headers = vec![("content-type", "text/plain; charset=utf-8".to_owned())];
+        Self { status, headers, body: Body::Whole(text.into_bytes()) }
+    }
+
+    /// A stream of server-sent events (HTML standard, 9.2), which `source` writes.
+    pub fn events(source: impl Source + 'static) -> Self {
+        let headers = vec![
+            ("content-type", "text/event-stream".to_owned()),
+            ("cache-control", "no-cache".to_owned()),
+        ];
+        Self { status: StatusCode::OK, headers, body: Body::Stream(Box::new(source)) }
     }
 
     /// A view of one resource with its `ETag`: 304 when the client holds this version already,
@@ -89,13 +130,27 @@ impl Response {
         Some(value)
     }
 
-    /// The body.
+    /// The body; empty while it is a stream.
     pub fn body(&self) -> &[u8] {
-        &self.body
+        match &self.body {
+            Body::Whole(body) => body,
+            Body::Stream(_) => &[],
+        }
+    }
+
+    /// Reads a stream to its end, so that the body is whole.
+    pub async fn collect(&mut self) {
+        if let Body::Stream(source) = &mut self.body {
+            let mut whole = Vec::new();
+            while let Some(piece) = source.next().await {
+                whole.extend(piece);
+            }
+            self.body = Body::Whole(whole);
+        }
     }
 
     /// Status, headers and body, for whoever sends them.
-    pub fn into_parts(self) -> (StatusCode, Vec<(&'static str, String)>, Vec<u8>) {
+    pub fn into_parts(self) -> (StatusCode, Vec<(&'static str, String)>, Body) {
         (self.status, self.headers, self.body)
     }
 }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use http::{Method, StatusCode};
 use windlass_domain::Context;
 use windlass_domain::identity::Identity;
+use windlass_domain::logs::Logs;
 
 use crate::error::Refusal;
 use crate::query::decode;
@@ -20,9 +21,18 @@ pub struct Call<'a> {
     pub request: &'a Request,
     /// Who asks, and the domain's ports.
     pub context: &'a Context<'a>,
+    /// What else the controller was granted.
+    pub ports: Ports<'a>,
+    parameters: Parameters<'a>,
+}
+
+/// What handlers may use beside the context. What a controller was not granted refuses.
+#[derive(Clone, Copy)]
+pub struct Ports<'a> {
     /// Passwords and tokens.
     pub identity: &'a dyn Identity,
-    parameters: Parameters<'a>,
+    /// What workloads wrote. It outlives the call, because answers may go on while it is written.
+    pub logs: &'static dyn Logs,
 }
 
 /// Names as in the route, values decoded.
@@ -178,7 +188,7 @@ where
         &self,
         request: &Request,
         context: &Context<'_>,
-        identity: &dyn Identity,
+        ports: Ports<'_>,
     ) -> Response {
         let (entry, parameters) = match self.find(request) {
             Ok(found) => found,
@@ -189,7 +199,7 @@ where
         {
             return E::from(error).into();
         }
-        entry.handler.call(Call { request, context, identity, parameters }).await
+        entry.handler.call(Call { request, context, ports, parameters }).await
     }
 
     /// The handler and the decoded parameters, or the answer that needs none.

@@ -6,17 +6,19 @@ use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use windlass_domain::context::Caller;
 use windlass_domain::ids::UserId;
-use windlass_domain::testing::{World, block_on};
+use windlass_domain::testing::{MemoryLogs, World, block_on};
 
 use crate::error::Refusal;
 use crate::request::Request;
 use crate::response::Response;
-use crate::router::Router;
+use crate::router::{Ports, Router};
 
 /// A router and the world it works on.
 pub struct TestHost<E> {
     /// Time, ids, storage and identity, for arranging and for looking at afterwards.
     pub world: World,
+    /// What workloads wrote.
+    pub logs: &'static MemoryLogs,
     router: Router<E>,
 }
 
@@ -26,7 +28,8 @@ where
 {
     /// A host with an empty store.
     pub fn new(router: Router<E>) -> Self {
-        Self { world: World::default(), router }
+        // Answers that go on need it longer than any test can lend it.
+        Self { world: World::default(), logs: Box::leak(Box::default()), router }
     }
 
     /// The routes that are served.
@@ -88,7 +91,9 @@ where
         let request = self.request.with_headers(self.headers);
         let world = &self.host.world;
         let context = world.context(self.caller);
-        let response = block_on(self.host.router.dispatch(&request, &context, &world.identity));
+        let ports = Ports { identity: &world.identity, logs: self.host.logs };
+        let mut response = block_on(self.host.router.dispatch(&request, &context, ports));
+        block_on(response.collect());
         Answer(response)
     }
 }

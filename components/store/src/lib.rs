@@ -20,16 +20,22 @@
 //! | `projects::update`, `delete` | `membership`, `user_account`, `environment`, `service` | `project`, `event_chain` | `event` |
 //! | `services::list`, `view` | `membership`, `user_account`, `environment`, `project`, `service` | | |
 //! | `services::create`, `update`, `delete` | `membership`, `user_account`, `environment`, `project` | `service`, `event_chain` | `event` |
+//! | `deployments::list`, `view`, `log` | `membership`, `user_account`, `project`, `service`, `deployment`, `deployment_log` | | |
+//! | `deployments::create`, `roll_back` | `membership`, `user_account`, `project` | `service`, `deployment`, `event_chain` | `operation`, `hostname`, `event` |
+//! | `reconcile::step` | `hostname` | `service`, `deployment`, `operation`, `event_chain` | `deployment_log`, `event` |
 //! | `events::list`, `list_for_resource` | `event` | | |
 //!
-//! Deleting a project cascades to `environment` and `service`, which SQLite's authorizer sees as
+//! Deleting a project cascades to `environment` and `service`, and deleting a service to what is
+//! its own, which SQLite's authorizer sees as
 //! deletions too; the host allows what follows from a granted deletion. The tests run each group
 //! with exactly these grants.
 
+mod deployments;
 mod environments;
 mod errors;
 mod events;
 pub mod executor;
+mod operations;
 mod organizations;
 pub mod platform;
 mod projects;

@@ -1,9 +1,10 @@
-//! The host's own records: revoked tokens, idempotency keys, and which components run.
+//! The host's own records: revoked tokens, idempotency keys, images, and which components run.
 //!
 //! Here only because every statement is; no controller is ever granted these tables. The host
 //! runs these functions over its own session. Moments are microseconds since the Unix epoch.
 
 pub mod idempotency;
+pub mod images;
 pub mod releases;
 pub mod tokens;
 

@@ -52,6 +52,14 @@ impl Row {
         self.integer().map(Timestamp::from_microseconds)
     }
 
+    pub(crate) fn optional_timestamp(&mut self) -> Result<Option<Timestamp>> {
+        match self.next()? {
+            Value::Integer(integer) => Ok(Some(Timestamp::from_microseconds(integer))),
+            Value::Null => Ok(None),
+            _ => Err(self.fault("is neither integer nor null")),
+        }
+    }
+
     /// A text that must be one of the domain's words or ids.
     pub(crate) fn parsed<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T> {
         let text = self.text()?;

@@ -12,6 +12,7 @@ use windlass_domain::services::{
 use windlass_domain::store::{ServiceReads, ServiceWrites};
 use windlass_domain::{Error, Kind, Result, Revision};
 
+use crate::deployments::optional_id;
 use crate::errors::{unexpected, unique};
 use crate::executor::{ExecutorError, Value};
 use crate::rows::{self, Row};
@@ -23,7 +24,7 @@ pub(crate) const LIST: &str = "\
     service.status, service.source_kind, service.repository, service.branch, \
     service.root_directory, service.dockerfile, service.image, service.builder, \
     service.build_command, service.start_command, service.environment_variables, service.cpu, \
-    service.memory, service.storage, service.revision, service.created_at, service.updated_at \
+    service.memory, service.storage, service.live_deployment_id, service.revision, service.created_at, service.updated_at \
     FROM service WHERE service.project_id = $1 \
     ORDER BY service.created_at, service.id LIMIT $2";
 
@@ -33,7 +34,8 @@ pub(crate) const LIST_AFTER: &str = "\
     service.status, service.source_kind, service.repository, service.branch, \
     service.root_directory, service.dockerfile, service.image, service.builder, \
     service.build_command, service.start_command, service.environment_variables, service.cpu, \
-    service.memory, service.storage, service.revision, service.created_at, service.updated_at \
+    service.memory, service.storage, service.live_deployment_id, service.revision, \
+    service.created_at, service.updated_at \
     FROM service WHERE service.project_id = $1 \
     AND (service.created_at > $2 OR service.created_at = $2 AND service.id > $3) \
     ORDER BY service.created_at, service.id LIMIT $4";
@@ -48,8 +50,8 @@ pub(crate) const VIEW: &str = "\
     service.status, service.source_kind, service.repository, service.branch, \
     service.root_directory, service.dockerfile, service.image, service.builder, \
     service.build_command, service.start_command, service.environment_variables, service.cpu, \
-    service.memory, service.storage, service.revision, service.created_at, service.updated_at, \
-    project.organization_id, membership.role, user_account.email \
+    service.memory, service.storage, service.live_deployment_id, service.revision, service.created_at, service.updated_at, \
+    project.organization_id, project.name, membership.role, user_account.email \
     FROM service \
     JOIN project ON project.id = service.project_id \
     JOIN membership ON membership.organization_id = project.organization_id \
@@ -220,6 +222,7 @@ fn service(row: &mut Row) -> Result<Service> {
                 .parsed(|text| serde_json::from_str::<BTreeMap<String, String>>(text).ok())?,
         },
         resources: resources(row)?,
+        live_deployment_id: optional_id(row)?,
         revision: row.revision()?,
         created_at: row.timestamp()?,
         updated_at: row.timestamp()?,
@@ -236,6 +239,7 @@ fn access(row: &mut Row) -> Result<ServiceAccess> {
     Ok(ServiceAccess {
         service: service(row)?,
         organization_id: row.parsed(OrganizationId::parse)?,
+        project_name: row.text()?,
         role: row.parsed(Role::parse)?,
         email: row.text()?,
     })

@@ -23,7 +23,7 @@ use wasmtime_wasi_http::handler::Proxy;
 
 use crate::admission::{Admission, Admitted, Verdict};
 use crate::answer::{self, Answer, Blameless, Bounds, Failure};
-use crate::engine::Loaded;
+use crate::engine::{Entry, Loaded};
 use crate::manifest::{ComponentId, ComponentManifest};
 use crate::releases::Recorded;
 use crate::reply::Reply;
@@ -34,8 +34,6 @@ use crate::statistics::Statistics;
 /// Ticks of computing after which an instance is slowed down: 25 x 2 ms. A request that answers
 /// in time never notices; one that loops no longer takes a core from its neighbours.
 const FREE_TICKS: u32 = 25;
-/// How long a slowed instance pauses after each tick of computing.
-const PAUSE: Duration = Duration::from_millis(8);
 /// Memory that conversions of one host call may take (wasmtime's "host-call fuel").
 const HOST_CALL_BYTES: usize = 8 * 1_048_576;
 
@@ -249,6 +247,22 @@ impl Controller {
         }
     }
 
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.loaded.entry
+    }
+
+    pub(crate) fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    pub(crate) async fn admit(&self, deadline: Instant) -> Result<Admitted, Failure> {
+        self.admission.admit(deadline).await
+    }
+
+    pub(crate) async fn step_ended(&self, admitted: Admitted, verdict: Verdict) {
+        self.admission.ended(admitted, verdict).await;
+    }
+
     fn take_idle(&self) -> Option<Running> {
         self.lock_idle().pop().map(|idle| idle.running)
     }
@@ -271,23 +285,13 @@ impl Controller {
     }
 
     async fn instantiate(&self, context: RequestContext) -> Result<Running, Failure> {
-        let loaded = &self.loaded;
-        let state = HostState::new(
-            loaded.id.clone(),
-            loaded.admissions.clone(),
-            &loaded.manifest.limits,
-            &loaded.shared.memory,
-            context,
-        );
-        let mut store = Store::new(&loaded.engine, state);
-        store.limiter(|state| state.memory_limiter());
-        store.set_hostcall_fuel(HOST_CALL_BYTES);
-        store.set_max_component_handles(HANDLE_CAPACITY);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut store| Ok(come_up_for_air(store.data_mut())));
+        let Entry::Http(pre) = &self.loaded.entry else {
+            return Err(Failure::Refused("it answers no requests".to_owned()));
+        };
+        let mut store = new_store(&self.loaded, context);
         let deadline = store.data().request().deadline;
         let instantiated =
-            tokio::time::timeout_at(deadline.into(), loaded.pre.instantiate_async(&mut store));
+            tokio::time::timeout_at(deadline.into(), pre.instantiate_async(&mut store));
         let Ok(instantiated) = instantiated.await else { return Err(Failure::Deadline) };
         match instantiated {
             Ok(proxy) => {
@@ -303,7 +307,7 @@ impl Controller {
     }
 
     /// Lets go of instances that were idle for longer than this.
-    pub(crate) fn release_idle(&self, longer_than: Duration) {
+    pub fn release_idle(&self, longer_than: Duration) {
         let gone: Vec<Idle> = {
             let mut idle = self.lock_idle();
             idle.extract_if(.., |entry| entry.since.elapsed() >= longer_than).collect()
@@ -313,7 +317,7 @@ impl Controller {
     }
 
     /// Takes the controller out of service: requests it has are finished, its instances are freed.
-    pub(crate) fn retire(&self) {
+    pub fn retire(&self) {
         self.retired.store(true, Relaxed);
         self.release_idle(Duration::ZERO);
     }
@@ -352,6 +356,18 @@ impl Drop for Driver {
     }
 }
 
+/// A store for one instance, with everything that bounds it.
+pub(crate) fn new_store(loaded: &Loaded, context: RequestContext) -> Store<HostState> {
+    let mut store = Store::new(&loaded.engine, HostState::new(loaded, context));
+    store.limiter(|state| state.memory_limiter());
+    store.set_hostcall_fuel(HOST_CALL_BYTES);
+    store.set_max_component_handles(HANDLE_CAPACITY);
+    store.set_epoch_deadline(1);
+    let pause = loaded.surroundings.pause();
+    store.epoch_deadline_callback(move |mut store| Ok(come_up_for_air(store.data_mut(), pause)));
+    store
+}
+
 /// Counts an instance as alive, with its memory, until it is dropped on whatever path.
 struct Live {
     statistics: Arc<Statistics>,
@@ -378,13 +394,13 @@ impl Drop for Live {
 
 /// What an instance does when it has computed for a tick: stop if its time is up, pause if it
 /// has computed for long, else let others run.
-fn come_up_for_air(state: &mut HostState) -> UpdateDeadline {
+fn come_up_for_air(state: &mut HostState, pause: Duration) -> UpdateDeadline {
     if state.request().time_left().is_zero() {
         return UpdateDeadline::Interrupt;
     }
     state.ticks = state.ticks.saturating_add(1);
-    if state.ticks > FREE_TICKS {
-        UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(PAUSE)))
+    if state.ticks > FREE_TICKS && !pause.is_zero() {
+        UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(pause)))
     } else {
         UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
     }

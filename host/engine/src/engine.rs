@@ -14,6 +14,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
+use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::handler::ProxyPre;
 use wasmtime_wasi_http::{p2, p3};
 
@@ -22,8 +23,10 @@ use crate::capability::{Admission, Capability, InterfaceGrant};
 use crate::collected::ANSWERS_BYTES;
 use crate::manifest::{ComponentId, ComponentManifest, Limits};
 use crate::memory::{self, TABLE_ELEMENTS};
+use crate::reconciler::ReconcilerPre;
 use crate::refusal::Refusal;
 use crate::state::HostState;
+use crate::surroundings::Surroundings;
 
 /// Component instances alive at one time, over all controllers: 40 controllers with 25 each.
 const INSTANCES: u32 = 1_000;
@@ -69,11 +72,23 @@ pub(crate) struct Loaded {
     pub(crate) digest: String,
     pub(crate) manifest: ComponentManifest,
     pub(crate) wasm: Bytes,
-    pub(crate) pre: Arc<ProxyPre<HostState>>,
+    pub(crate) entry: Entry,
+    pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) admissions: Arc<[Admission]>,
     pub(crate) capabilities: Arc<[Arc<dyn Capability>]>,
     pub(crate) engine: wasmtime::Engine,
     pub(crate) shared: Shared,
+}
+
+/// By which of its exports a component is woken.
+#[derive(Clone)]
+pub(crate) enum Entry {
+    /// WASI HTTP, of either generation.
+    Http(Arc<ProxyPre<HostState>>),
+    /// `windlass:operations/reconcile`.
+    Reconcile(Arc<ReconcilerPre<HostState>>),
+    /// `wasi:cli/run`.
+    Run(Arc<CommandPre<HostState>>),
 }
 
 /// The digest of a component, as shown and recorded: `sha256:` and 64 hexadecimal digits.
@@ -115,10 +130,7 @@ impl Engine {
         let component = self.compile(id, wasm.clone()).await?;
         self.check_imports(id, manifest, &component)?;
         check_pool(id, &manifest.limits, &component)?;
-        let instance = self.linker.instantiate_pre(&component).map_err(|error| {
-            Refusal::Mismatch { component: id.clone(), reason: format!("{error:#}") }
-        })?;
-        let pre = proxy(id, instance)?;
+        let entry = entry(id, self.prepare(id, &component)?)?;
         let mut admissions = Vec::new();
         for capability in self.capabilities.iter() {
             let admitted = capability.admit(id, manifest).await;
@@ -131,7 +143,8 @@ impl Engine {
             digest: digest(&wasm),
             manifest: manifest.clone(),
             wasm,
-            pre: Arc::new(pre),
+            entry,
+            surroundings: Arc::default(),
             admissions: admissions.into(),
             capabilities: self.capabilities.clone(),
             engine: self.wasmtime.clone(),
@@ -139,7 +152,51 @@ impl Engine {
         })
     }
 
-    async fn compile(&self, id: &ComponentId, wasm: Bytes) -> Result<Component, Refusal> {
+    /// A workload that was checked: without grants, and with nothing to fall back to.
+    pub(crate) fn loaded_workload(
+        &self,
+        id: ComponentId,
+        limits: Limits,
+        surroundings: Surroundings,
+        digest: String,
+        entry: Entry,
+    ) -> Loaded {
+        Loaded {
+            id,
+            digest,
+            manifest: ComponentManifest::of_workload(limits),
+            wasm: Bytes::new(),
+            entry,
+            surroundings: Arc::new(surroundings),
+            admissions: Arc::default(),
+            capabilities: Arc::default(),
+            engine: self.wasmtime.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Links a component; what it imports was checked before.
+    pub(crate) fn prepare(
+        &self,
+        id: &ComponentId,
+        component: &Component,
+    ) -> Result<InstancePre<HostState>, Refusal> {
+        self.linker.instantiate_pre(component).map_err(|error| Refusal::Mismatch {
+            component: id.clone(),
+            reason: format!("{error:#}"),
+        })
+    }
+
+    /// The engine underneath.
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    pub(crate) async fn compile(
+        &self,
+        id: &ComponentId,
+        wasm: Bytes,
+    ) -> Result<Component, Refusal> {
         if !wasm.starts_with(b"\0asm\x0d\0\x01\0") {
             let reason = if wasm.starts_with(b"\0asm") {
                 "it is a core module"
@@ -269,17 +326,16 @@ fn link_wasi(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 
 /// Which interfaces of WASI a controller may import. The filesystem and the environment are among
 /// them because standard libraries import them; they are empty.
-fn wasi_import(interface: &str) -> Result<(), String> {
+pub(crate) fn wasi_import(interface: &str) -> Result<(), String> {
     let name = interface.split('@').next().unwrap_or(interface);
     let offered = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/"];
     match name {
         "wasi:http/types" => Ok(()),
         "wasi:http/client" | "wasi:http/outgoing-handler" | "wasi:http/handler" => {
-            Err("controllers have no outbound network; ask the platform's own interfaces"
-                .to_owned())
+            Err("components have no outbound network here; build without it".to_owned())
         }
         _ if name.starts_with("wasi:sockets/") => {
-            Err("controllers have no sockets; ask the platform's own interfaces".to_owned())
+            Err("components have no sockets here; build without them".to_owned())
         }
         _ if offered.iter().any(|family| name.starts_with(family)) => Ok(()),
         _ if name.starts_with("windlass:") => {
@@ -289,7 +345,7 @@ fn wasi_import(interface: &str) -> Result<(), String> {
     }
 }
 
-fn functions_of(engine: &wasmtime::Engine, item: &ComponentItem) -> String {
+pub(crate) fn functions_of(engine: &wasmtime::Engine, item: &ComponentItem) -> String {
     let ComponentItem::ComponentInstance(instance) = item else {
         return "not an interface".to_owned();
     };
@@ -300,7 +356,7 @@ fn functions_of(engine: &wasmtime::Engine, item: &ComponentItem) -> String {
     if functions.is_empty() { "types only".to_owned() } else { functions.join(", ") }
 }
 
-fn check_limits(id: &ComponentId, limits: &Limits) -> Result<(), Refusal> {
+pub(crate) fn check_limits(id: &ComponentId, limits: &Limits) -> Result<(), Refusal> {
     let bounds = [
         ("memory_mib", limits.memory_mib, 1, MEMORY_MIB),
         ("deadline_ms", limits.deadline_ms, 10, 600_000),
@@ -317,7 +373,11 @@ fn check_limits(id: &ComponentId, limits: &Limits) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_pool(id: &ComponentId, limits: &Limits, component: &Component) -> Result<(), Refusal> {
+pub(crate) fn check_pool(
+    id: &ComponentId,
+    limits: &Limits,
+    component: &Component,
+) -> Result<(), Refusal> {
     let exceeds = |needed: String, allowed: String| {
         Err(Refusal::ExceedsPool { component: id.clone(), needed, allowed })
     };
@@ -348,20 +408,27 @@ fn check_pool(id: &ComponentId, limits: &Limits, component: &Component) -> Resul
     Ok(())
 }
 
+/// Finds out by what the component is woken.
+fn entry(id: &ComponentId, instance: InstancePre<HostState>) -> Result<Entry, Refusal> {
+    match ReconcilerPre::new(instance.clone()) {
+        Ok(pre) => Ok(Entry::Reconcile(Arc::new(pre))),
+        Err(_) => proxy(id, instance),
+    }
+}
+
 /// Finds out which generation of WASI HTTP the component exports.
-fn proxy(
-    id: &ComponentId,
-    instance: InstancePre<HostState>,
-) -> Result<ProxyPre<HostState>, Refusal> {
-    match p3::bindings::ServicePre::new(instance.clone()) {
-        Ok(pre) => Ok(ProxyPre::P3(pre)),
+pub(crate) fn proxy(id: &ComponentId, instance: InstancePre<HostState>) -> Result<Entry, Refusal> {
+    let pre = match p3::bindings::ServicePre::new(instance.clone()) {
+        Ok(pre) => ProxyPre::P3(pre),
         Err(newer) => match p2::bindings::ProxyPre::new(instance) {
-            Ok(pre) => Ok(ProxyPre::P2(pre)),
+            Ok(pre) => ProxyPre::P2(pre),
             Err(_) => {
-                Err(Refusal::NoHandler { component: id.clone(), reason: format!("{newer:#}") })
+                let reason = format!("{newer:#}");
+                return Err(Refusal::NoHandler { component: id.clone(), reason });
             }
         },
-    }
+    };
+    Ok(Entry::Http(Arc::new(pre)))
 }
 
 fn engine_error(error: impl std::fmt::Display) -> Refusal {

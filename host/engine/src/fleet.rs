@@ -38,7 +38,7 @@ const CANARY_TIME: Duration = Duration::from_secs(5);
 
 /// Everything that runs.
 pub struct Fleet {
-    engine: Engine,
+    engine: Arc<Engine>,
     table: ArcSwap<RoutingTable>,
     changing: Mutex<()>,
     left_out: std::sync::Mutex<BTreeMap<ComponentId, LeftOut>>,
@@ -47,7 +47,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// A fleet in which nothing runs yet.
-    pub fn new(engine: Engine, ledger: Arc<dyn ReleaseLedger>) -> Self {
+    pub fn new(engine: Arc<Engine>, ledger: Arc<dyn ReleaseLedger>) -> Self {
         let table = ArcSwap::from_pointee(RoutingTable::default());
         Self { engine, table, changing: Mutex::default(), left_out: Default::default(), ledger }
     }

@@ -151,6 +151,18 @@ pub struct ComponentManifest {
 }
 
 impl ComponentManifest {
+    /// What a workload of a tenant has: limits, and no grant.
+    pub(crate) fn of_workload(limits: Limits) -> Self {
+        Self {
+            routes: Vec::new(),
+            version: None,
+            grants: Vec::new(),
+            storage: StorageGrant::default(),
+            limits,
+            canary: None,
+        }
+    }
+
     /// Whether a capability was granted.
     pub fn has_grant(&self, grant: &str) -> bool {
         self.grants.iter().any(|granted| granted == grant)
@@ -164,6 +176,8 @@ pub struct Manifest {
     pub components: BTreeMap<ComponentId, (ComponentManifest, String)>,
     /// OpenAPI documents to merge and serve, as paths.
     pub openapi: Vec<String>,
+    /// The component that carries out what was promised.
+    pub reconciler: Option<ComponentId>,
 }
 
 impl Manifest {
@@ -201,7 +215,13 @@ impl Manifest {
             };
             manifest.routes.push(trigger.route);
         }
-        Ok(Self { components, openapi: raw.application.tool.windlass.openapi })
+        let application = raw.application.tool.windlass;
+        let reconciler = application.reconciler.as_deref().map(ComponentId::new).transpose();
+        let reconciler = reconciler.map_err(refuse)?;
+        if let Some(id) = reconciler.as_ref().filter(|id| !components.contains_key(id)) {
+            return Err(refuse(format!("reconciler is {id}, but there is no [component.{id}]")));
+        }
+        Ok(Self { components, openapi: application.openapi, reconciler })
     }
 }
 
@@ -252,6 +272,7 @@ struct RawTool<T: Default> {
 #[serde(deny_unknown_fields, default)]
 struct ApplicationTable {
     openapi: Vec<String>,
+    reconciler: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -316,6 +337,7 @@ mod tests {
         check_refused("component = \"a\"", "component = \"b\"", "[component.b]");
         check_refused("version = 2", "version = 1", "spin_manifest_version");
         check_refused("openapi =", "openapy =", "openapy");
+        check_refused("openapi =", "reconciler = \"b\"\nopenapi =", "reconciler is b");
         check_refused("[component.a", "[component.A_b", "A_b");
     }
 }

@@ -1,5 +1,5 @@
-//! The WASI context of an instance: a clock, randomness, and two streams that end in the log.
-//! No files, no network, no environment, no arguments, no standard input.
+//! The WASI context of an instance: a clock, randomness, two streams that end in a log, and what
+//! its surroundings say. No files, no network, no standard input.
 //!
 //! Each line carries the id of the request it was printed for, so that the cause of an answer is
 //! found by what the client was told.
@@ -14,6 +14,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use crate::manifest::ComponentId;
+use crate::surroundings::{Lines, Stream, Surroundings};
 
 /// Bytes of one line; a longer one is broken. Keeps a component from growing our memory.
 const LINE_BYTES: usize = 4_096;
@@ -22,10 +23,23 @@ const LINE_BYTES: usize = 4_096;
 /// the operator's disk.
 const LINES_A_REQUEST: u32 = 100;
 
-pub(crate) fn wasi_context(component: &ComponentId, request: &Arc<PrintedFor>) -> WasiCtx {
-    let stream =
-        |stream| LogStream { component: component.clone(), stream, request: Arc::clone(request) };
-    WasiCtxBuilder::new().stdout(stream("stdout")).stderr(stream("stderr")).build()
+pub(crate) fn wasi_context(
+    component: &ComponentId,
+    surroundings: &Surroundings,
+    request: &Arc<PrintedFor>,
+) -> WasiCtx {
+    let stream = |stream| LogStream {
+        component: component.clone(),
+        stream,
+        lines: surroundings.lines.clone(),
+        request: Arc::clone(request),
+    };
+    WasiCtxBuilder::new()
+        .stdout(stream(Stream::Stdout))
+        .stderr(stream(Stream::Stderr))
+        .args(&surroundings.arguments)
+        .envs(&surroundings.variables)
+        .build()
 }
 
 /// The request that an instance prints for, shared with its streams.
@@ -69,7 +83,8 @@ impl PrintedFor {
 /// Makes a line of the log out of each line a component prints.
 struct LogStream {
     component: ComponentId,
-    stream: &'static str,
+    stream: Stream,
+    lines: Option<Arc<dyn Lines>>,
     request: Arc<PrintedFor>,
 }
 
@@ -84,6 +99,7 @@ impl StdoutStream for LogStream {
         Box::new(LineWriter {
             component: self.component.clone(),
             stream: self.stream,
+            lines: self.lines.clone(),
             request: Arc::clone(&self.request),
             request_id: self.request.request_id(),
             line: Vec::new(),
@@ -93,7 +109,8 @@ impl StdoutStream for LogStream {
 
 struct LineWriter {
     component: ComponentId,
-    stream: &'static str,
+    stream: Stream,
+    lines: Option<Arc<dyn Lines>>,
     request: Arc<PrintedFor>,
     /// For which request the line was begun.
     request_id: Arc<str>,
@@ -114,7 +131,14 @@ impl LineWriter {
         if self.line.is_empty() {
             return;
         }
-        let (component, stream, request_id) = (&self.component, self.stream, &self.request_id);
+        if let Some(lines) = &self.lines {
+            // The log of a workload has bounds of its own.
+            lines.line(self.stream, &String::from_utf8_lossy(&self.line));
+            self.line.clear();
+            return;
+        }
+        let (component, stream) = (&self.component, self.stream.as_str());
+        let request_id = &self.request_id;
         let number = self.request.count(request_id);
         if number <= LINES_A_REQUEST {
             let text = String::from_utf8_lossy(&self.line);

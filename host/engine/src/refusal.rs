@@ -40,7 +40,7 @@ pub enum Refusal {
     },
     /// An interface nobody here offers is imported.
     #[error(
-        "{component} imports {interface} ({functions}), which this host does not offer to controllers: {hint}"
+        "{component} imports {interface} ({functions}), which this host does not offer to it: {hint}"
     )]
     UnknownImport {
         /// The name it was offered under.
@@ -67,6 +67,16 @@ pub enum Refusal {
         "{component} exports neither wasi:http/handler@0.3 nor wasi:http/incoming-handler@0.2: {reason}"
     )]
     NoHandler {
+        /// The name it was offered under.
+        component: ComponentId,
+        /// What was missing.
+        reason: String,
+    },
+    /// The component is no program.
+    #[error(
+        "{component} does not export wasi:cli/run@0.2, so it cannot be run as a worker: {reason}"
+    )]
+    NoProgram {
         /// The name it was offered under.
         component: ComponentId,
         /// What was missing.

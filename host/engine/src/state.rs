@@ -8,9 +8,9 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::budget::Budget;
 use crate::capability::Admission;
-use crate::manifest::{ComponentId, Limits};
+use crate::engine::Loaded;
+use crate::manifest::ComponentId;
 use crate::memory::MemoryLimit;
 use crate::network::NoNetwork;
 use crate::output::{self, PrintedFor};
@@ -35,27 +35,21 @@ pub struct HostState {
 }
 
 impl HostState {
-    /// The data for a new instance: no files, no network, no environment, no arguments.
-    pub(crate) fn new(
-        component: ComponentId,
-        admissions: Arc<[Admission]>,
-        limits: &Limits,
-        memory: &Arc<Budget>,
-        request: RequestContext,
-    ) -> Self {
+    /// The data for a new instance: no files and no network.
+    pub(crate) fn new(loaded: &Loaded, request: RequestContext) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLE_CAPACITY);
         let printed_for = Arc::new(PrintedFor::new(Arc::clone(&request.id)));
         Self {
-            wasi: output::wasi_context(&component, &printed_for),
+            wasi: output::wasi_context(&loaded.id, &loaded.surroundings, &printed_for),
             printed_for,
-            component,
+            component: loaded.id.clone(),
             request,
-            admissions,
+            admissions: Arc::clone(&loaded.admissions),
             table,
             http: WasiHttpCtx::new(),
             network: NoNetwork,
-            memory: MemoryLimit::new(limits.memory_bytes(), memory),
+            memory: MemoryLimit::new(loaded.manifest.limits.memory_bytes(), &loaded.shared.memory),
             ticks: 0,
         }
     }

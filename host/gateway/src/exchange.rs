@@ -21,8 +21,8 @@ use crate::listen::AsItIs;
 use crate::problem::{PAGE_METHODS, Problem};
 use crate::{Gateway, Page, body};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What every answer carries, whoever made it.
 const SAFETY: [(HeaderName, HeaderValue); 3] = [
@@ -250,7 +250,7 @@ impl Gateway {
     }
 
     /// The client as far as we can trust what we are told.
-    fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trusted_proxies.contains(&peer) {
             return peer;
         }
@@ -265,7 +265,7 @@ impl Gateway {
 }
 
 /// The id the client sent, if it is fit for a log, or a new one.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| {
         (1..=64).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))

@@ -8,11 +8,13 @@ mod anonymous;
 mod body;
 mod exchange;
 mod idempotency;
+mod ingress;
 mod listen;
 mod operations;
 mod pace;
 mod patience;
 mod problem;
+mod reconciling;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +28,9 @@ use windlass_engine::{Authentication, Fleet};
 use crate::anonymous::AnonymousKeys;
 
 pub use idempotency::{Claim, IdempotencyRecords, RecordFuture, StoredAnswer};
+pub use ingress::{Deployed, Ingress};
 pub use operations::{Operations, OperationsCapability};
+pub use reconciling::reconcile;
 
 /// What the gateway may be asked to bear. Defaults are for one machine at the edge.
 #[derive(Clone, Debug)]
@@ -102,6 +106,7 @@ pub struct Gateway {
     join_trace: Option<JoinTrace>,
     bodies: Semaphore,
     anonymous_keys: AnonymousKeys,
+    ingress: Option<Arc<dyn Ingress>>,
 }
 
 /// Bodies are accounted for in units of this many bytes.
@@ -128,7 +133,15 @@ impl Gateway {
             join_trace: None,
             bodies,
             anonymous_keys: AnonymousKeys::new(),
+            ingress: None,
         }
+    }
+
+    /// Leads requests for what tenants deployed to it.
+    #[must_use]
+    pub fn with_ingress(mut self, ingress: Arc<dyn Ingress>) -> Self {
+        self.ingress = Some(ingress);
+        self
     }
 
     /// Lets browsers call from these origins.

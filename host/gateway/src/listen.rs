@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +21,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::{Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionBody, CompressionLayer};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
@@ -119,10 +120,10 @@ impl Connection {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.gateway.limits.stall_time));
         let stream = Box::pin(stream);
-        let Some(tls) = tls else { return self.speak(stream).await };
+        let Some(tls) = tls else { return self.speak(stream, false).await };
         let handshake = tokio::time::timeout(self.gateway.limits.receive_time, tls.accept(stream));
         match handshake.await {
-            Ok(Ok(stream)) => self.speak(stream).await,
+            Ok(Ok(stream)) => self.speak(stream, true).await,
             Ok(Err(error)) => tracing::debug!(peer = %self.peer, "TLS handshake: {error}"),
             Err(_) => tracing::debug!(peer = %self.peer, "TLS handshake: too slow"),
         }
@@ -130,12 +131,16 @@ impl Connection {
 
     /// Serves requests until the client ends the connection, the host stops, or nothing was asked
     /// for too long.
-    async fn speak(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    async fn speak(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        secure: bool,
+    ) {
         let Self { gateway, server, stop, peer } = self;
         let limits = &gateway.limits;
         // The protocols' own time limits begin with the first byte, and know nothing of idleness.
         let client = Arc::new(Patience::new(limits.receive_time, limits.idle_time));
-        let service = service(Arc::clone(&gateway), peer, Arc::clone(&client));
+        let service = service(Arc::clone(&gateway), peer, secure, Arc::clone(&client));
         let service = TowerToHyperService::new(service);
         let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {
@@ -168,6 +173,7 @@ impl Connection {
 fn service(
     gateway: Arc<Gateway>,
     peer: SocketAddr,
+    secure: bool,
     client: Arc<Patience>,
 ) -> impl Service<
     Request<Incoming>,
@@ -180,16 +186,25 @@ fn service(
     let cors = cors_layer(&gateway.cors);
     // Boxed, because the layers and hyper would move it from hand to hand otherwise, and it is
     // kilobytes long.
+    let exchanging = Arc::clone(&gateway);
     let exchange =
-        tower::service_fn(move |request| Box::pin(Arc::clone(&gateway).exchange(request, peer)));
+        tower::service_fn(move |request| Box::pin(Arc::clone(&exchanging).exchange(request, peer)));
+    // Which origins may call is a rule of the platform's APIs, and not of what tenants deployed.
+    let platform = ServiceBuilder::new().option_layer(cors).service(exchange);
+    let either = tower::service_fn(move |request| match gateway.visit(&request) {
+        Some(visit) => {
+            let forward = Arc::clone(&gateway).forward(visit, request, peer, secure);
+            Either::Left(Box::pin(forward))
+        }
+        None => Either::Right(platform.clone().oneshot(request)),
+    });
     let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
         .and(NotForContentType::const_new("text/event-stream"))
         .and(|_, _, _: &HeaderMap, marks: &Extensions| marks.get::<AsItIs>().is_none());
     ServiceBuilder::new()
         .map_future(move |answering| paced(answering, Work::begin(&client)))
-        .option_layer(cors)
         .layer(CompressionLayer::new().compress_when(worthwhile))
-        .service(exchange)
+        .service(either)
 }
 
 async fn accept(

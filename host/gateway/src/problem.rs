@@ -14,6 +14,7 @@ use windlass_engine::{Answer, AnswerBody, Failure};
 #[derive(Debug)]
 pub(crate) enum Problem {
     NoRoute,
+    NothingLive,
     PageMethod,
     NoHost,
     BodyTooLarge { limit: usize },
@@ -41,6 +42,11 @@ impl Problem {
             Self::NoRoute => {
                 (StatusCode::NOT_FOUND, "not_found", "nothing is served at this path".to_owned())
             }
+            Self::NothingLive => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "nothing_live",
+                "nothing is live under this name now; try again, or deploy".to_owned(),
+            ),
             Self::PageMethod => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",

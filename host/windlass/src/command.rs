@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::commands::{components, doctor, migrate, tokens};
+use crate::commands::{components, doctor, images, migrate, tokens};
 use crate::configuration::Configuration;
 use crate::serve;
 
@@ -102,6 +102,10 @@ pub(crate) struct ServeSettings {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     drain_seconds: Option<u32>,
+    /// Domain under which what tenants deploy is reached, as `<service>-<project>.<domain>`
+    #[arg(long, value_name = "DOMAIN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_domain: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -113,6 +117,9 @@ enum Command {
     /// See and change which components run
     #[command(subcommand)]
     Components(components::Components),
+    /// Push and list the images of workloads
+    #[command(subcommand)]
+    Images(images::Images),
     /// Issue and revoke access tokens
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -132,6 +139,7 @@ impl Windlass {
             Command::Serve(_) => serve::run(configuration),
             Command::Migrate => migrate::run(&configuration),
             Command::Components(command) => command.run(&configuration),
+            Command::Images(command) => command.run(&configuration),
             Command::Tokens(command) => command.run(&configuration),
             Command::Doctor(_) => doctor::run(&configuration),
         }

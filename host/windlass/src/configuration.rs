@@ -46,6 +46,8 @@ pub(crate) struct Configuration {
     pub(crate) limits: GatewayLimits,
     /// How long requests may take to end when the host stops.
     pub(crate) drain: Duration,
+    /// Under which domain what tenants deploy is reached.
+    pub(crate) base_domain: String,
 }
 
 /// The configuration as written. Every key is also a flag (with hyphens) and a variable:
@@ -70,6 +72,7 @@ struct Raw {
     receive_seconds: u32,
     stall_seconds: u32,
     drain_seconds: u32,
+    base_domain: String,
 }
 
 impl Default for Raw {
@@ -92,12 +95,13 @@ impl Default for Raw {
             receive_seconds: 10,
             stall_seconds: 30,
             drain_seconds: 30,
+            base_domain: "localhost".to_owned(),
         }
     }
 }
 
 /// Names of all keys, which are also the variables that are read.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "listen",
     "manage",
     "data_dir",
@@ -115,6 +119,7 @@ const KEYS: [&str; 17] = [
     "receive_seconds",
     "stall_seconds",
     "drain_seconds",
+    "base_domain",
 ];
 
 impl Configuration {
@@ -196,6 +201,7 @@ impl Raw {
             trusted_proxies: proxies(&self.trusted_proxies)?,
             limits,
             drain: seconds("drain_seconds", self.drain_seconds)?,
+            base_domain: domain(self.base_domain)?,
         })
     }
 
@@ -244,6 +250,17 @@ fn origins(texts: Vec<String>) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(texts)
+}
+
+fn domain(text: String) -> anyhow::Result<String> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    if text.len() <= 190 && text.split('.').all(is_label) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    bail!("base_domain is {text:?}; use a domain such as apps.example.com")
 }
 
 fn proxies(texts: &[String]) -> anyhow::Result<Vec<IpAddr>> {

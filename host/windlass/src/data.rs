@@ -16,6 +16,10 @@ pub(crate) const MANAGEMENT_TOKEN: &str = "management.token";
 const UNSHOWN: &str = "management.token.unshown";
 /// The directory of keys, which `windlass_identity` makes.
 const KEYS: &str = "keys";
+/// The directory of what workloads wrote.
+const WORKLOAD_LOGS: &str = "logs";
+/// The file with this host's name among those that share a database.
+const HOST_NAME: &str = "host.name";
 /// The directory of compiled code.
 const CACHE: &str = "cache";
 /// Locked by the host that works in the directory.
@@ -112,6 +116,28 @@ impl DataDirectory {
             std::fs::DirBuilder::new().mode(0o700).create(&path).context("the code cache")?;
         }
         Ok(path)
+    }
+
+    /// The directory of what workloads wrote, made when it is not there.
+    pub(crate) fn workload_logs(&self) -> anyhow::Result<Dir> {
+        if !self.dir.is_dir(WORKLOAD_LOGS) {
+            self.dir.create_dir(WORKLOAD_LOGS).context("the directory of workloads' logs")?;
+        }
+        self.dir.open_dir(WORKLOAD_LOGS).context("the directory of workloads' logs")
+    }
+
+    /// The name of this host among those that share a database: made once, so that after a restart
+    /// it takes up what it held.
+    pub(crate) fn host_name(&self) -> anyhow::Result<String> {
+        match self.dir.read_to_string(HOST_NAME) {
+            Ok(name) => Ok(name.trim().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let name = uuid::Uuid::new_v4().to_string();
+                self.dir.write(HOST_NAME, &name).context("this host's name")?;
+                Ok(name)
+            }
+            Err(error) => Err(error).context("this host's name"),
+        }
     }
 
     /// The management token, and whether it is still to be shown.

@@ -17,6 +17,7 @@ pub(crate) struct Map {
     file: PathBuf,
     base: PathBuf,
     openapi: Vec<String>,
+    reconciler: Option<ComponentId>,
     components: BTreeMap<ComponentId, (ComponentManifest, Bytes)>,
 }
 
@@ -39,7 +40,8 @@ impl Map {
             })?;
             components.insert(id, (component, Bytes::from(wasm)));
         }
-        Ok(Self { file: file.to_owned(), base, openapi: manifest.openapi, components })
+        let (openapi, reconciler) = (manifest.openapi, manifest.reconciler);
+        Ok(Self { file: file.to_owned(), base, openapi, reconciler, components })
     }
 
     /// The file.
@@ -50,6 +52,11 @@ impl Map {
     /// The directory relative paths begin at.
     pub(crate) fn base(&self) -> &Path {
         &self.base
+    }
+
+    /// The component that carries out what was promised.
+    pub(crate) fn reconciler(&self) -> Option<&ComponentId> {
+        self.reconciler.as_ref()
     }
 
     /// OpenAPI documents, as paths.

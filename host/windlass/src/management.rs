@@ -24,7 +24,7 @@ use windlass_identity::Identity;
 use windlass_storage::Database;
 
 use crate::data::DataDirectory;
-use crate::{credentials, records};
+use crate::{credentials, images, records};
 
 /// Bytes of one release: several components of other languages, in base64.
 const RELEASE_BYTES: usize = 512 * 1_048_576;
@@ -37,6 +37,8 @@ pub(crate) struct Management {
     pub(crate) metrics: PrometheusHandle,
     pub(crate) data: DataDirectory,
     pub(crate) token: String,
+    pub(crate) images: Arc<windlass_runtime::Images>,
+    pub(crate) image_records: Arc<records::Images>,
 }
 
 /// A release as it is asked for.
@@ -94,6 +96,7 @@ pub(crate) fn router(management: Arc<Management>) -> Router {
         .route("/v1/tokens", post(issue))
         .route("/v1/tokens/revoke", post(revoke))
         .merge(credentials::router())
+        .merge(images::router())
         .layer(middleware::from_fn_with_state(Arc::clone(&management), authorize));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -248,7 +251,9 @@ fn refused(refusal: Refusal) -> Problem {
         Refusal::Ungranted { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "ungranted_import"),
         Refusal::UnknownImport { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_import"),
         Refusal::Mismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "mismatched_import"),
-        Refusal::NoHandler { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_handler"),
+        Refusal::NoHandler { .. } | Refusal::NoProgram { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "no_handler")
+        }
         Refusal::ExceedsPool { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "exceeds_pool"),
         Refusal::Grant { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "impossible_grant"),
         Refusal::Limit { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "impossible_limit"),

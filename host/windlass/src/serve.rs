@@ -11,19 +11,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use windlass_engine::{Capability, Engine, Fleet};
-use windlass_gateway::{Authenticator, Gateway, Operations, OperationsCapability};
+use windlass_gateway::{Authenticator, Gateway, Operations, OperationsCapability, reconcile};
 use windlass_identity::{Identity, IdentityCapability, SecretsCapability};
+use windlass_runtime::RuntimeCapability;
 use windlass_storage::{Database, StorageCapability};
 
 use crate::configuration::Configuration;
 use crate::data::{DataDirectory, MANAGEMENT_TOKEN};
 use crate::management::{self, Management};
 use crate::pages::Reference;
+use crate::runtime::{Visitors, Workloads};
 use crate::telemetry::{self, Telemetry};
 use crate::{installed, printer, records, tls};
 
 /// How often idle instances, old idempotency keys and collected metrics are looked after.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often images and logs that nobody needs any more are looked for.
+const TIDYING: Duration = Duration::from_secs(3_600);
 /// How often revocations made by other hosts on the same database are read.
 const REVOCATIONS: Duration = Duration::from_secs(5);
 
@@ -61,7 +65,8 @@ async fn serve(
     let idempotency = records::Idempotency::start(&database, Arc::clone(&identity)).await?;
     let operations = Arc::new(Operations::default());
 
-    let fleet = fleet(&data, &database, &identity, &operations, &map).await?;
+    let workloads = Arc::new(Workloads::open(&configuration, &data, &database)?);
+    let fleet = fleet(&data, &database, &identity, &operations, &workloads, &map).await?;
 
     // Whatever can be wrong was said by now, but for the listeners themselves.
     let listener = listen("listen", configuration.listen).await?;
@@ -74,7 +79,8 @@ async fn serve(
         configuration.limits.clone(),
     )
     .with_cors(configuration.cors.clone())
-    .with_trusted_proxies(configuration.trusted_proxies.clone());
+    .with_trusted_proxies(configuration.trusted_proxies.clone())
+    .with_ingress(Arc::new(Visitors(Arc::clone(&workloads.ingress))));
     if configuration.otlp_endpoint.is_some() {
         gateway = gateway.with_joined_traces(telemetry::join_trace);
     }
@@ -92,8 +98,14 @@ async fn serve(
         metrics: metrics.clone(),
         data,
         token,
+        images: Arc::clone(&workloads.images),
+        image_records: Arc::clone(&workloads.records),
     }));
-    beside.spawn(look_after(Arc::clone(&fleet), idempotency, metrics));
+    if let Some(reconciler) = map.reconciler().cloned() {
+        beside.spawn(reconcile(Arc::clone(&fleet), operations, reconciler));
+    }
+    beside.spawn(look_after(Arc::clone(&fleet), idempotency, Arc::clone(&workloads), metrics));
+    beside.spawn(tidy_up(workloads));
     beside.spawn(follow_revocations(identity));
     beside.spawn(manage_until_stopped(manage, management, stop.clone()));
     Arc::new(gateway).serve(listener, tls, stop, configuration.drain).await;
@@ -109,6 +121,7 @@ async fn fleet(
     database: &Arc<Database>,
     identity: &Arc<Identity>,
     operations: &Arc<Operations>,
+    workloads: &Workloads,
     map: &installed::Map,
 ) -> anyhow::Result<Arc<Fleet>> {
     let capabilities: Vec<Arc<dyn Capability>> = vec![
@@ -116,8 +129,10 @@ async fn fleet(
         Arc::new(IdentityCapability::new(Arc::clone(identity))),
         Arc::new(SecretsCapability::new(Arc::clone(identity))),
         Arc::new(OperationsCapability::new(Arc::clone(operations))),
+        Arc::new(RuntimeCapability::new(Arc::clone(&workloads.runtime))),
     ];
-    let engine = Engine::new(&data.cache()?, capabilities)?;
+    let engine = Arc::new(Engine::new(&data.cache()?, capabilities)?);
+    workloads.driver.attach(Arc::clone(&engine));
     let ledger = Arc::new(records::Releases::new(database, map.named()));
     let start = installed::resolve(map, &ledger).await?;
     if start.named.is_empty() && start.installed.is_empty() {
@@ -173,6 +188,7 @@ async fn manage_until_stopped(listener: TcpListener, management: Router, stop: C
 async fn look_after(
     fleet: Arc<Fleet>,
     idempotency: Arc<records::Idempotency>,
+    workloads: Arc<Workloads>,
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 ) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
@@ -180,9 +196,18 @@ async fn look_after(
         ticks.tick().await;
         fleet.release_idle();
         metrics.run_upkeep();
+        workloads.release_idle();
         if let Err(error) = idempotency.purge().await {
             tracing::warn!("old idempotency keys were not removed: {error}");
         }
+    }
+}
+
+async fn tidy_up(workloads: Arc<Workloads>) {
+    let mut ticks = tokio::time::interval(TIDYING);
+    loop {
+        ticks.tick().await;
+        workloads.forget_the_old().await;
     }
 }
 

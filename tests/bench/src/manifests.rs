@@ -80,9 +80,14 @@ fn small(name: &str, route: &str, source: &Path) -> Result<Table> {
 /// all. Each copy's file differs in its last bytes, so that it is compiled for itself.
 pub(crate) fn many(controllers: usize, directory: &Path) -> Result<Table> {
     let mut manifest = shipped()?;
-    let originals = table(&mut manifest, "component")?.clone();
     let triggers = http_triggers(&mut manifest)?.clone();
-    for serial in originals.len()..controllers {
+    let mut originals = table(&mut manifest, "component")?.clone();
+    let shipped = originals.len();
+    // What no request wakes is no controller, and there can be only one of it.
+    originals.retain(|name, _| {
+        triggers.iter().any(|trigger| trigger["component"].as_str() == Some(name))
+    });
+    for serial in shipped..controllers {
         let original = originals.iter().nth(serial % originals.len());
         let (name, original) = original.context("the manifest has components")?;
         let mut copy = original.as_table().context("a component is a table")?.clone();

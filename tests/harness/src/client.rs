@@ -1,5 +1,6 @@
 //! An HTTP client for the main listener that writes down what it asks for.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -37,6 +38,27 @@ impl Client {
             .build()
             .expect("the client needs nothing of the system");
         Self { http, base: base.to_owned(), authorization: None }
+    }
+
+    /// A visitor of what is deployed, who finds every host name at this listener.
+    pub fn visitor(base: &str, host: &str) -> Self {
+        Self::at(base, host, reqwest::Client::builder())
+    }
+
+    /// The same, speaking HTTP/2 from the first byte.
+    pub fn http2_visitor(base: &str, host: &str) -> Self {
+        Self::at(base, host, reqwest::Client::builder().http2_prior_knowledge())
+    }
+
+    fn at(base: &str, host: &str, builder: reqwest::ClientBuilder) -> Self {
+        let address = base.trim_start_matches("http://");
+        let address: SocketAddr = address.parse().expect("a listener is an address and a port");
+        let http = builder
+            .timeout(PATIENCE)
+            .resolve(host, address)
+            .build()
+            .expect("the client needs nothing of the system");
+        Self { http, base: format!("http://{host}:{}", address.port()), authorization: None }
     }
 
     /// The same client with a bearer token.
@@ -123,6 +145,16 @@ impl Request {
             Ok(answer) => answer,
             Err(error) => panic!("{what}: {error:?}"),
         }
+    }
+
+    /// Sends it and leaves the body to be read as it comes. Panics when there is no answer.
+    pub async fn open(self) -> reqwest::Response {
+        let response = match self.builder.send().await {
+            Ok(response) => response,
+            Err(error) => panic!("{} {}: {error:?}", self.method, self.path),
+        };
+        ledger::record(self.method.as_str(), &self.path, response.status().as_u16());
+        response
     }
 
     /// Sends it and reads the whole answer.

@@ -58,6 +58,11 @@ impl Load {
         Self { workers: workers.collect(), stop, outcome, began: Instant::now() }
     }
 
+    /// Requests that have ended since the beginning.
+    pub fn requests(&self) -> u64 {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).requests()
+    }
+
     /// Requests a second since the beginning.
     pub fn rate(&self) -> f64 {
         let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);

@@ -59,6 +59,12 @@ impl Management {
         self.client.delete(&format!("/v1/components/{id}")).await
     }
 
+    /// Keeps a component as the image `local/<name>`, where the name ends in a tag.
+    pub async fn push_image(&self, name: &str, wasm: &[u8]) -> Answer {
+        let body = json!({"name": name, "wasm": STANDARD.encode(wasm)});
+        self.client.post("/v1/images", &body).await
+    }
+
     /// What Prometheus would be told.
     pub async fn metrics(&self) -> String {
         self.client.get("/metrics").await.expect(200).text()

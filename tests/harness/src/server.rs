@@ -102,6 +102,16 @@ impl Server {
         Client::http2(&self.listen)
     }
 
+    /// A visitor of what is deployed under this host name.
+    pub fn visitor(&self, host: &str) -> Client {
+        Client::visitor(&self.listen, host)
+    }
+
+    /// The same, by HTTP/2.
+    pub fn http2_visitor(&self, host: &str) -> Client {
+        Client::http2_visitor(&self.listen, host)
+    }
+
     /// The management listener, with its token.
     pub fn management(&self) -> Management {
         let file = self.data.path().join("management.token");

@@ -17,7 +17,8 @@ struct RegisterRequest {
 pub(crate) async fn register(call: Call<'_>) -> Result<Response> {
     let RegisterRequest { email, password, name } = call.request.json()?;
     let user =
-        users::register(call.context, call.identity, NewUser { email, password, name }).await?;
+        users::register(call.context, call.ports.identity, NewUser { email, password, name })
+            .await?;
     Ok(Response::json(StatusCode::CREATED, &UserView::from(&user))
         .with_tag(&EntityTag::new(user.revision)))
 }
@@ -32,7 +33,7 @@ struct LoginRequest {
 pub(crate) async fn login(call: Call<'_>) -> Result<Response> {
     let LoginRequest { email, password } = call.request.json()?;
     let session =
-        users::login(call.context, call.identity, Credentials { email, password }).await?;
+        users::login(call.context, call.ports.identity, Credentials { email, password }).await?;
     // A token must not stay behind in a cache.
     Ok(Response::json(StatusCode::OK, &LoginView::from(&session))
         .with_header("cache-control", "no-store"))

@@ -1,13 +1,17 @@
 //! The JSON shapes of this surface. All fields of a schema are always there; what is unset is an
-//! empty text. The exception are enumerations, whose schemas have no empty word: they are left
-//! out while unset.
+//! empty text. The exception are enumerations and times, whose schemas have no empty word: they are
+//! left out while unset.
 
 mod audit;
+mod deployments;
+mod logs;
 mod projects;
 mod services;
 mod users;
 
 pub use audit::{AuditLogListView, AuditLogView};
+pub use deployments::{DeploymentView, DeploymentsView, RollbackView, WrappedDeploymentView};
+pub use logs::{DeploymentLogsView, LogEntryView, ServiceLogsView};
 pub use projects::{PaginationView, ProjectView, ProjectsView};
 pub use services::{BuildConfigView, ResourceConfigView, ServiceSourceView, ServiceView};
 pub use users::{LoginView, UserView};
@@ -39,6 +43,11 @@ impl fmt::Display for Time {
             second % 60
         )
     }
+}
+
+/// A moment as this surface writes it.
+pub fn time(moment: Timestamp) -> impl fmt::Display {
+    Time(moment)
 }
 
 impl Serialize for Time {

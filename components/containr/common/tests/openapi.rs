@@ -42,6 +42,8 @@ fn the_document_has_exactly_the_operations_of_the_controllers() {
         containr_accounts::routes::router(),
         containr_projects::routes::router(),
         containr_services::routes::router(),
+        containr_deployments::routes::router(),
+        containr_logs::routes::router(),
         containr_audit::routes::router(),
     ]
     .iter()

@@ -3,4 +3,4 @@
 mod projects;
 pub mod routes;
 
-windlass_sdk::component!(crate::routes::router, containr_common::Error);
+windlass_sdk::component!(crate::routes::router, containr_common::Error, operations);

@@ -91,7 +91,7 @@ impl BuildConfig {
     pub(crate) fn check(&self, violations: &mut Violations) {
         violations.line("build_config.build_command", &self.build_command, MAXIMUM_COMMAND);
         violations.line("build_config.start_command", &self.start_command, MAXIMUM_COMMAND);
-        check_variables(&self.variables, violations);
+        check_variables(VARIABLES, &self.variables, violations);
     }
 
     /// The fields as the audit trail tells them: of variables the names alone.
@@ -120,9 +120,14 @@ fn join<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn check_variables(variables: &BTreeMap<String, String>, violations: &mut Violations) {
+/// Checks names, values and bounds of variables, which came in this field.
+pub(crate) fn check_variables(
+    field: &'static str,
+    variables: &BTreeMap<String, String>,
+    violations: &mut Violations,
+) {
     if variables.len() > MAXIMUM_VARIABLES {
-        violations.add(VARIABLES, "must be at most 200");
+        violations.add(field, "must be at most 200");
         return;
     }
     let mut bytes = 0;
@@ -131,7 +136,7 @@ fn check_variables(variables: &BTreeMap<String, String>, violations: &mut Violat
         if !is_variable_name(name) {
             // The name is not repeated: it may be long, and may be a secret in the wrong place.
             violations.add(
-                VARIABLES,
+                field,
                 "must have names of letters, digits and underscores, not starting with a digit, \
                  of at most 255 characters",
             );
@@ -139,7 +144,7 @@ fn check_variables(variables: &BTreeMap<String, String>, violations: &mut Violat
         }
         if value.len() > MAXIMUM_VARIABLE_VALUE_BYTES || !text::is_lines(value) {
             violations.add(
-                format!("{VARIABLES}.{name}"),
+                format!("{field}.{name}"),
                 "must have at most 32768 bytes and no control characters other than tab and line \
                  ends",
             );
@@ -147,7 +152,7 @@ fn check_variables(variables: &BTreeMap<String, String>, violations: &mut Violat
     }
     violations.require(
         bytes <= MAXIMUM_VARIABLES_BYTES,
-        VARIABLES,
+        field,
         "must have at most 65536 bytes in all",
     );
 }

@@ -151,7 +151,7 @@ fn is_authority(text: &str) -> bool {
 
 /// `^(?![-/])(?!.*\.\.)[!-~]*$` without `~^:?*[\`, or the empty text. Branches with other than
 /// ASCII characters exist but cannot be told from look-alikes in a log.
-fn is_branch(text: &str) -> bool {
+pub(crate) fn is_branch(text: &str) -> bool {
     text.len() <= MAXIMUM_BRANCH
         && !text.starts_with(['-', '/'])
         && !text.contains("..")

@@ -1,14 +1,17 @@
 //! Storage in memory: one state, copied for a transaction and put back at its commit.
 
+mod deployments;
 mod transaction;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::deployments::{Deployment, LogLine};
 use crate::environments::{Environment, PRODUCTION};
 use crate::error::{Error, Result};
 use crate::events::{ChainHead, Event, EventQuery};
 use crate::future::PortFuture;
-use crate::ids::{OrganizationId, ProjectId, ServiceId, UserId};
+use crate::ids::{DeploymentId, OrganizationId, ProjectId, ServiceId, UserId};
+use crate::operations::Operation;
 use crate::organizations::{Membership, Organization, Role};
 use crate::page::{Page, PageRequest};
 use crate::projects::{Project, ProjectAccess, ProjectSummary};
@@ -26,6 +29,10 @@ struct State {
     projects: Vec<Project>,
     environments: Vec<Environment>,
     services: Vec<Service>,
+    hostnames: Vec<(String, ServiceId)>,
+    deployments: Vec<Deployment>,
+    deployment_log: Vec<(DeploymentId, LogLine)>,
+    operations: Vec<(Operation, String, Timestamp)>,
     events: Vec<Event>,
 }
 
@@ -172,9 +179,21 @@ impl State {
         Some(ServiceAccess {
             service: service.clone(),
             organization_id: project.organization_id,
+            project_name: project.name.clone(),
             role: self.role(project.organization_id, member)?,
             email: self.email(member)?,
         })
+    }
+
+    /// Deletes what belongs to services that are gone.
+    fn cascade(&mut self) {
+        let is_there =
+            |id: ServiceId, services: &[Service]| services.iter().any(|row| row.id == id);
+        self.hostnames.retain(|(_, service)| is_there(*service, &self.services));
+        self.deployments.retain(|row| is_there(row.service_id, &self.services));
+        self.operations.retain(|(row, ..)| is_there(row.service_id, &self.services));
+        let deployments = &self.deployments;
+        self.deployment_log.retain(|(id, _)| deployments.iter().any(|row| row.id == *id));
     }
 
     fn list_projects(

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
-use super::{FakeIdentity, MemoryStore};
+use super::{CountedSignal, FakeIdentity, MemoryStore};
 use crate::context::{Caller, Clock, Context, Ids, Origin};
 use crate::ids::UserId;
 use crate::time::Timestamp;
@@ -65,6 +65,8 @@ pub struct World {
     pub store: MemoryStore,
     /// Passwords, tokens and limits.
     pub identity: FakeIdentity,
+    /// What was raised.
+    pub signal: CountedSignal,
 }
 
 impl Default for World {
@@ -74,6 +76,7 @@ impl Default for World {
             ids: CountedIds::default(),
             store: MemoryStore::default(),
             identity: FakeIdentity::default(),
+            signal: CountedSignal::default(),
         }
     }
 }
@@ -91,6 +94,7 @@ impl World {
             clock: &self.clock,
             ids: &self.ids,
             store: &self.store,
+            signal: &self.signal,
         }
     }
 

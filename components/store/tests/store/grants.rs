@@ -1,20 +1,25 @@
 //! The grants that the crate's documentation names are enough, and those of others are not.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use windlass_domain::deployments::NewDeployment;
 use windlass_domain::events::EventFilter;
 use windlass_domain::projects::{NewProject, ProjectChange, ProjectFilter};
 use windlass_domain::services::ServiceChange;
+use windlass_domain::testing::FakeRuntime;
 use windlass_domain::users::{Credentials, ProfileChange};
-use windlass_domain::{Error, PageRequest, events, projects, services, users};
+use windlass_domain::{
+    Error, PageRequest, deployments, events, projects, reconcile, services, users,
+};
 use windlass_engine::StorageGrant;
 use windlass_store::SqlStore;
 
-use crate::support::{Fixture, new_service, new_user};
+use crate::support::{Fixture, image_service, new_service, new_user};
 
 on_both_databases!(
     accounts_need_no_more_than_their_tables,
     projects_need_no_more_than_their_tables,
     services_need_no_more_than_their_tables,
+    deployments_need_no_more_than_their_tables,
     audit_reads_the_trail_and_cannot_write_it,
 );
 
@@ -93,6 +98,42 @@ async fn services_need_no_more_than_their_tables(fixture: Fixture) {
     services::update(&ctx, &id, change, None).await.unwrap();
     services::delete(&ctx, &id, None).await.unwrap();
     let refused = projects::delete(&ctx, &project, None).await;
+    assert!(matches!(refused, Err(Error::Internal { .. })), "{refused:?}");
+}
+
+async fn deployments_need_no_more_than_their_tables(fixture: Fixture) {
+    let all = SqlStore::new(fixture.executor());
+    let user = fixture.register(&all, "ada@example.com").await;
+    let project = fixture.create_project(&all, user.id, "shop").await.project.id.to_string();
+    let service = image_service("web", "shop:1");
+    let service = services::create(&fixture.as_user(&all, user.id), &project, service).await;
+    let service = service.unwrap().id.to_string();
+    let asking = fixture
+        .granted(&grant(
+            &["user_account", "membership", "project"],
+            &["service", "deployment", "event_chain"],
+            &["deployment_log", "operation", "hostname", "event"],
+        ))
+        .await;
+    let store = SqlStore::new(&asking);
+    let ctx = fixture.as_user(&store, user.id);
+    let deployment = deployments::create(&ctx, &service, NewDeployment::default()).await.unwrap();
+    assert_eq!(deployments::list(&ctx, &service).await.unwrap().len(), 1);
+    deployments::log(&ctx, &deployment).await.unwrap();
+    let carrying = fixture
+        .granted(&grant(
+            &["hostname"],
+            &["service", "deployment", "operation", "event_chain"],
+            &["deployment_log", "event"],
+        ))
+        .await;
+    let (reconciling, runtime) = (SqlStore::new(&carrying), FakeRuntime::default());
+    runtime.add_image("shop:1", "sha256:1");
+    crate::deployments::settle(&fixture, &reconciling, &runtime).await;
+    let id = deployment.id.to_string();
+    assert!(deployments::view(&ctx, &id).await.unwrap().status.is_final());
+    deployments::roll_back(&ctx, &id).await.unwrap();
+    let refused = reconcile::step(&fixture.anonymous(&store), &runtime, "host-1").await;
     assert!(matches!(refused, Err(Error::Internal { .. })), "{refused:?}");
 }
 

@@ -47,7 +47,7 @@ impl Served {
         change(&mut limits);
         let cache = TempDir::new().expect("a temporary directory");
         let engine = Engine::new(cache.path(), Vec::new()).expect("an engine");
-        let fleet = Arc::new(Fleet::new(engine, Arc::new(Nothing)));
+        let fleet = Arc::new(Fleet::new(Arc::new(engine), Arc::new(Nothing)));
         let (nobody, nothing, pages) = (Arc::new(Nothing), Arc::new(Nothing), Arc::new(Three));
         let gateway = Arc::new(Gateway::new(fleet, nobody, nothing, pages, limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -21,7 +21,7 @@ on_both_databases!(
 );
 
 /// The host's session as the store sees it.
-struct Records(HostSession);
+pub(crate) struct Records(HostSession);
 
 struct Work(Transaction);
 
@@ -103,7 +103,7 @@ fn failed(error: windlass_storage::Error) -> ExecutorError {
 }
 
 /// Records over a database with the embedded migrations.
-async fn records(fixture: &Fixture) -> Records {
+pub(crate) async fn records(fixture: &Fixture) -> Records {
     let url = if fixture.url.starts_with("sqlite") {
         "sqlite:records.db".to_owned()
     } else {

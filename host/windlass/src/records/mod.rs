@@ -1,8 +1,9 @@
-//! The host's own records in the database: revoked tokens, idempotency keys, releases. The ports
+//! The host's own records in the database: revoked tokens, idempotency keys, images, releases. The ports
 //! are the other crates', every statement is in `windlass_store::platform`; here they meet.
 
 mod executor;
 mod idempotency;
+mod images;
 mod releases;
 mod tokens;
 
@@ -18,6 +19,7 @@ use crate::configuration::Configuration;
 use crate::data::DataDirectory;
 
 pub(crate) use idempotency::Idempotency;
+pub(crate) use images::Images;
 pub(crate) use releases::{Named, Releases};
 
 /// Opens the database of the configuration.

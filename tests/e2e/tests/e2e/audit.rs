@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 use windlass_harness::{Account, Server};
 
 use crate::check::{MISSING_ID, has_exactly, text, time};
+use crate::deployments::{Tenant, push};
 
 on_each_database!(
     every_change_leaves_an_entry,
+    deployments_leave_an_entry_when_asked_for_and_when_ended,
     entries_say_what_was_before_and_after,
     values_of_variables_never_enter_the_trail,
     entries_are_filtered_and_paged,
@@ -65,6 +67,39 @@ pub(crate) async fn every_change_leaves_an_entry(server: &Server) {
         of_project.iter().map(|entry| text(entry, "action")).collect::<Vec<_>>(),
         ["delete", "update", "create"]
     );
+}
+
+pub(crate) async fn deployments_leave_an_entry_when_asked_for_and_when_ended(server: &Server) {
+    let image = push(server, "web:1", "workload_blue").await;
+    let tenant = Tenant::new(server, "Harbour").await;
+    let source = json!({"type": "image", "image": image});
+    let variables = json!({"environment_variables": {"COLOUR": "opensesame"}});
+    let new = json!({"name": "web", "type": "web", "source": source, "build_config": variables});
+    let service = tenant.service_with(&new).await;
+    let first = tenant.deploy(&service).await;
+    let path = format!("/api/v1/deployments/{first}/rollback");
+    let answer = tenant.client().post(&path, &json!({})).await.expect(201).json();
+    let second = text(&answer["deployment"], "id");
+    tenant.ended(second).await;
+    let entries = listed(&tenant.account, "?resource=deployment").await;
+    let found: Vec<_> = entries.iter().rev().map(name).collect();
+    let expected = [(first.as_str(), "deploy"), (&first, "finish"), (second, "rollback")];
+    let expected = expected.into_iter().chain([(second, "finish")]);
+    let expected: Vec<_> = expected.map(|(id, action)| ("deployment", id, action)).collect();
+    assert_eq!(found, expected);
+    for entry in &entries {
+        assert_eq!(
+            (&entry["user_id"], &entry["user_email"]),
+            (&json!(tenant.account.id), &json!(tenant.account.email),)
+        );
+        assert!(!text(entry, "details").contains("sesame"), "values stay out of it: {entry}");
+    }
+    let details: Value = serde_json::from_str(text(&entries[0], "details")).expect("JSON");
+    has_exactly(&details, &["status", "image_digest"]);
+    assert_eq!(details["status"], json!({"after": "live"}), "{details}");
+    let path = format!("{LOGS}/deployment/{second}");
+    let of_one = tenant.client().get(&path).await.expect(200).json();
+    assert_eq!(of_one["audit_logs"].as_array().map(Vec::len), Some(2), "{of_one}");
 }
 
 pub(crate) async fn entries_say_what_was_before_and_after(server: &Server) {

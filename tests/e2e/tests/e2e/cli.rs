@@ -12,6 +12,8 @@ use windlass_harness::management::install;
 use windlass_harness::server::{ServerOptions, bare_command};
 use windlass_harness::{Account, Database, Server};
 
+use crate::deployments::{Tenant, push};
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn components_are_listed_installed_swapped_and_rolled_back() {
     let server = Server::start();
@@ -59,6 +61,33 @@ async fn a_component_is_installed_with_its_manifest() {
     fs::write(&manifest, "route = \"/greeter\"\n").expect("it can be written");
     let refused = errors(&install("other", "greeter_b"));
     assert!(refused.contains("manifest.toml") && refused.contains("route"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn images_are_pushed_and_listed() {
+    let server = Server::start();
+    let file = fixture_file("workload_blue");
+    let pushed = server.command(&["images", "push", "web:1", &file]);
+    assert!(errors(&pushed).contains("sha256:"), "{}", errors(&pushed));
+    assert_eq!(said(pushed), "local/web:1\n");
+    said(server.command(&["images", "push", "local/web:2", &file]));
+    let listed = said(server.command(&["images", "list"]));
+    let names: Vec<_> =
+        listed.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["local/web:1", "local/web:2"], "{listed}");
+    let listed = said(server.command(&["images", "list", "--json"]));
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("it is JSON");
+    let images = listed["images"].as_array().expect("a list");
+    assert!(images.len() == 2 && images[0]["digest"] == images[1]["digest"], "{listed}");
+    for (name, file, says) in [
+        ("web", file.as_str(), "<name>:<tag>"),
+        ("web:1", "spin.toml", "no WebAssembly component"),
+        ("web:1", "no/such.wasm", "no/such.wasm"),
+    ] {
+        let refused = server.command(&["images", "push", name, file]);
+        assert_eq!(refused.status.code(), Some(1), "{name} {file}");
+        assert!(errors(&refused).contains(says), "{name} {file}: {}", errors(&refused));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -313,6 +342,10 @@ async fn a_termination_lets_requests_end_and_exits_with_0() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_are_their_owners_alone() {
     let server = Server::start();
+    let image = push(&server, "web:1", "workload_blue").await;
+    let tenant = Tenant::new(&server, "Harbour").await;
+    // What it writes is kept in a file.
+    tenant.deploy(&tenant.service("web", "web", &image).await).await;
     let token =
         fs::read_to_string(server.data_directory().join("management.token")).expect("a token");
     assert!(token.trim().len() >= 32);

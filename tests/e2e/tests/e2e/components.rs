@@ -34,6 +34,10 @@ async fn every_interface_of_ours_needs_its_grant() {
         ("windlass:operations/signal@0.1.0", "raise", "operations"),
         ("windlass:identity/tokens@0.1.0", "issue", "identity"),
         ("windlass:storage/sql@0.1.0", "query", "storage"),
+        ("windlass:runtime/logs@0.1.0", "tail", "logs"),
+        ("windlass:runtime/workloads@0.1.0", "start", "workloads"),
+        ("windlass:runtime/images@0.1.0", "resolve", "workloads"),
+        ("windlass:runtime/ingress@0.1.0", "publish", "workloads"),
     ] {
         let importing = format!(
             "(component (import \"{interface}\" (instance (export \"{function}\" (func)))))"
@@ -52,4 +56,16 @@ async fn every_interface_of_ours_needs_its_grant() {
         let refusal = management.release(&[granted]).await;
         assert_eq!(refusal.json()["code"], "mismatched_import", "{}", refusal.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_but_the_reconciler_is_granted_to_change_workloads() {
+    let server = Server::start();
+    let management = server.management();
+    let greedy = json!({"grants": ["workloads"]});
+    let greedy = [install_with("greedy", &fixture("greeter_a"), &greedy)];
+    let refusal = management.release(&greedy).await.expect(422).json();
+    let said = refusal["error"].as_str().expect("a refusal has a text");
+    assert!(said.contains("reconciler") && said.contains("workloads"), "{said}");
+    server.client().get("/greedy/x").await.expect_error(404);
 }

@@ -30,6 +30,7 @@ mod check;
 mod cli;
 mod clients;
 mod components;
+mod deployments;
 mod durability;
 mod hostile;
 mod http;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use windlass_harness::{Account, Client, Server};
 
 use crate::check::text;
+use crate::deployments::{Tenant, push};
 use crate::openapi::{Operation, document, operations};
 
 on_each_database!(
@@ -41,7 +42,7 @@ pub(crate) async fn nothing_protected_is_done_without_a_good_token(server: &Serv
         ("an unknown API token", client.with_authorization("Token wl_nobody")),
     ];
     let operations = protected(server).await;
-    assert!(operations.len() >= 14, "the document lists too few: {operations:?}");
+    assert!(operations.len() >= 20, "the document lists too few: {operations:?}");
     for operation in &operations {
         let path = victim.path(operation);
         for (what, caller) in &callers {
@@ -73,7 +74,7 @@ pub(crate) async fn nothing_of_another_tenant_is_reached(server: &Server) {
         }
         tried += 1;
     }
-    assert!(tried >= 9, "only {tried} operations have an id");
+    assert!(tried >= 15, "only {tried} operations have an id");
     victim.is_unharmed().await;
 }
 
@@ -82,22 +83,34 @@ struct Victim {
     account: Account,
     project: Value,
     service: Value,
+    deployments: Value,
 }
 
 impl Victim {
     async fn prepare(server: &Server) -> Self {
         let account = Account::register(&server.client()).await;
         let project = account.create_project("Precious").await;
-        let service = account.create_service(text(&project, "id"), "precious").await;
-        let path = format!("/api/v1/projects/{}", text(&project, "id"));
-        let project = account.client.get(&path).await.expect(200).json();
-        Self { account, project, service }
+        let id = text(&project, "id").to_owned();
+        let image = push(server, "precious:1", "workload_blue").await;
+        let tenant = Tenant { account, project: id };
+        let service = tenant.service("precious", "web", &image).await;
+        tenant.deploy(&service).await;
+        let view = async |path: String| tenant.client().get(&path).await.expect(200).json();
+        let deployments = view(format!("/api/v1/services/{service}/deployments")).await;
+        let service = view(format!("/api/v1/services/{service}")).await;
+        let project = view(format!("/api/v1/projects/{}", tenant.project)).await;
+        Self { account: tenant.account, project, service, deployments }
     }
 
     /// The path of an operation on what is the victim's.
     fn path(&self, operation: &Operation) -> String {
-        let thing =
-            if operation.path.contains("/services/{id}") { &self.service } else { &self.project };
+        let thing = if operation.path.contains("/services/{id}") {
+            &self.service
+        } else if operation.path.contains("/deployments/{id}") {
+            &self.deployments["deployments"][0]
+        } else {
+            &self.project
+        };
         operation
             .path
             .replace("{project_id}", text(&self.project, "id"))
@@ -125,6 +138,9 @@ impl Victim {
         assert_eq!(client.get(&project).await.expect(200).json(), self.project);
         let services = client.get(&format!("{project}/services")).await.expect(200).json();
         assert_eq!(services, json!([self.service]));
+        let deployments = format!("/api/v1/services/{}/deployments", text(&self.service, "id"));
+        let deployments = client.get(&deployments).await.expect(200).json();
+        assert_eq!(deployments, self.deployments, "nothing was deployed or put back");
         let profile = client.get("/api/v1/user/profile").await.expect(200).json();
         assert_ne!(profile["name"], "Taken over");
     }

@@ -23,7 +23,7 @@ pub(super) struct MemoryTransaction<'a> {
 }
 
 impl MemoryTransaction<'_> {
-    fn write<T: Send + 'static>(
+    pub(super) fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&mut State) -> Result<T>,
     ) -> PortFuture<'static, Result<T>> {
@@ -32,7 +32,7 @@ impl MemoryTransaction<'_> {
     }
 
     /// Runs the change on the one row that has the revision, or says that there is none.
-    fn write_row(
+    pub(super) fn write_row(
         &self,
         change: impl FnOnce(&mut State) -> Result<bool>,
     ) -> PortFuture<'static, Result<bool>> {
@@ -131,6 +131,7 @@ impl ProjectWrites for MemoryTransaction<'_> {
             if deleted {
                 state.environments.retain(|environment| environment.project_id != id);
                 state.services.retain(|service| service.project_id != id);
+                state.cascade();
             }
             Ok(deleted)
         })
@@ -183,6 +184,7 @@ impl ServiceWrites for MemoryTransaction<'_> {
         self.write_row(|state| {
             let before = state.services.len();
             state.services.retain(|service| service.id != id || service.revision != read);
+            state.cascade();
             Ok(state.services.len() < before)
         })
     }

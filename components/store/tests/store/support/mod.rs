@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use windlass_domain::ids::UserId;
 use windlass_domain::projects::{NewProject, ProjectSummary};
-use windlass_domain::services::{NewService, ServiceKind};
+use windlass_domain::services::{NewService, ServiceKind, Source, SourceKind};
 use windlass_domain::store::Store;
 use windlass_domain::testing::World;
 use windlass_domain::users::{NewUser, User};
@@ -19,13 +19,17 @@ use windlass_storage::{Database, Migrations, Options};
 pub(crate) use executor::SessionExecutor;
 
 /// What the tests of the rules' storage may touch: everything there is.
-const EVERY_TABLE: [&str; 8] = [
+const EVERY_TABLE: [&str; 12] = [
     "user_account",
     "organization",
     "membership",
     "project",
     "environment",
     "service",
+    "deployment",
+    "deployment_log",
+    "operation",
+    "hostname",
     "event",
     "event_chain",
 ];
@@ -118,4 +122,10 @@ pub(crate) fn new_service(name: &str) -> NewService {
         build: Default::default(),
         resources: Default::default(),
     }
+}
+
+pub(crate) fn image_service(name: &str, image: &str) -> NewService {
+    let source =
+        Source { kind: Some(SourceKind::Image), image: image.to_owned(), ..Source::default() };
+    NewService { source, ..new_service(name) }
 }

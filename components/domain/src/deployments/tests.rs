@@ -1,0 +1,84 @@
+//! Who may deploy, and what others see of it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use super::*;
+use crate::projects::NewProject;
+use crate::services::NewService;
+use crate::services::source::SourceKind;
+use crate::testing::{World, block_on};
+
+/// A user with a service of an image.
+fn service(world: &World, email: &str) -> (UserId, Service) {
+    let user = world.register(email).id;
+    let ctx = world.as_user(user);
+    let project = NewProject { name: "Harbour".to_owned(), description: String::new() };
+    let project = block_on(projects::create(&ctx, project)).unwrap().project.id.to_string();
+    let source = Source {
+        kind: Some(SourceKind::Image),
+        image: "shop:1".to_owned(),
+        branch: "main".to_owned(),
+        ..Source::default()
+    };
+    let new_service = NewService {
+        name: "web".to_owned(),
+        kind: ServiceKind::Web,
+        source,
+        build: BuildConfig::default(),
+        resources: Default::default(),
+    };
+    (user, block_on(services::create(&ctx, &project, new_service)).unwrap())
+}
+
+#[test]
+fn a_stranger_finds_neither_the_service_nor_its_deployments() {
+    let world = World::default();
+    let (owner, service) = service(&world, "ada@example.com");
+    let stranger = world.register("eve@example.com").id;
+    let id = service.id.to_string();
+    let ctx = world.as_user(owner);
+    let deployment = block_on(create(&ctx, &id, NewDeployment::default())).unwrap();
+    assert_eq!((deployment.trigger.as_str(), deployment.branch.as_str()), ("manual", "main"));
+    assert_eq!(block_on(list(&ctx, &id)).unwrap(), std::slice::from_ref(&deployment));
+    let ctx = world.as_user(stranger);
+    let deployment = deployment.id.to_string();
+    let not_found = |error: Error| assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+    not_found(block_on(create(&ctx, &id, NewDeployment::default())).unwrap_err());
+    not_found(block_on(list(&ctx, &id)).unwrap_err());
+    not_found(block_on(view(&ctx, &deployment)).unwrap_err());
+    not_found(block_on(roll_back(&ctx, &deployment)).unwrap_err());
+    let anonymous = block_on(view(&world.anonymous(), &deployment)).unwrap_err();
+    assert!(matches!(anonymous, Error::Unauthenticated(_)));
+}
+
+#[test]
+fn a_viewer_sees_deployments_and_makes_none() {
+    let world = World::default();
+    let (owner, service) = service(&world, "ada@example.com");
+    let viewer = world.register("bob@example.com").id;
+    let id = service.id.to_string();
+    let ctx = world.as_user(owner);
+    let deployment = block_on(create(&ctx, &id, NewDeployment::default())).unwrap();
+    let organization = block_on(access(&ctx, &deployment.id.to_string())).unwrap().organization_id;
+    world.store.add_member(organization, viewer, Role::Viewer);
+    let ctx = world.as_user(viewer);
+    assert_eq!(block_on(list(&ctx, &id)).unwrap(), [deployment]);
+    let refused = block_on(create(&ctx, &id, NewDeployment::default())).unwrap_err();
+    assert!(matches!(refused, Error::Forbidden(_)), "{refused:?}");
+}
+
+#[test]
+fn namesakes_of_two_tenants_get_host_names_of_their_own() {
+    let world = World::default();
+    for email in ["ada@example.com", "eve@example.com"] {
+        let (user, service) = service(&world, email);
+        let ctx = world.as_user(user);
+        let id = service.id.to_string();
+        block_on(create(&ctx, &id, NewDeployment::default())).unwrap();
+        // Asking again gives no second name.
+        block_on(create(&ctx, &id, NewDeployment::default())).unwrap();
+    }
+    let names = world.store.hostnames();
+    assert_eq!(names.len(), 2);
+    assert_eq!(names[0], "web-harbour");
+    assert!(names[1].starts_with("web-harbour-"), "{}", names[1]);
+}

@@ -1,0 +1,149 @@
+//! Operations: work that was promised and takes longer than a request.
+//!
+//! An operation is written in the transaction of the change that asks for it, and the reconciler
+//! carries it out step by step. It has one holder at a time, by a lease that ends by itself when
+//! its holder does; a deadline; and always an end. Operations of one service are carried out one
+//! after the other, in the order they were asked for.
+
+use crate::future::PortBound;
+use crate::ids::{DeploymentId, OperationId, OrganizationId, Revision, ServiceId};
+use crate::time::Timestamp;
+
+/// How long a holder may be silent before another takes over, in seconds.
+pub const LEASE_SECONDS: i64 = 30;
+/// How long an operation may take in all, in seconds.
+pub const DEADLINE_SECONDS: i64 = 30 * 60;
+/// How often a step that failed for a passing reason is tried.
+pub const MAXIMUM_ATTEMPTS: i64 = 8;
+/// The most operations of one service that have not ended.
+pub const MAXIMUM_UNFINISHED: i64 = 20;
+
+/// The port to whoever carries operations out.
+pub trait Signal: PortBound {
+    /// Says that something was promised, after it was committed. Best-effort: who is not woken
+    /// looks by itself at regular times.
+    fn raise(&self);
+}
+
+/// Where an operation stands: the step that is done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Find the image's content, and fetch it.
+    Resolve,
+    /// Start the new release beside the old one.
+    Start,
+    /// Wait until the new release works.
+    Await,
+    /// Give the requests to the new release.
+    Switch,
+    /// Take the old release away.
+    Drain,
+}
+
+impl Step {
+    /// The lower-case word for it, as it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Start => "start",
+            Self::Await => "await",
+            Self::Switch => "switch",
+            Self::Drain => "drain",
+        }
+    }
+
+    /// Reads the word; `None` for any other.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "resolve" => Some(Self::Resolve),
+            "start" => Some(Self::Start),
+            "await" => Some(Self::Await),
+            "switch" => Some(Self::Switch),
+            "drain" => Some(Self::Drain),
+            _ => None,
+        }
+    }
+}
+
+/// A deployment being carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// Its id.
+    pub id: OperationId,
+    /// In whose trail its outcome stands.
+    pub organization_id: OrganizationId,
+    /// The service it is about.
+    pub service_id: ServiceId,
+    /// The deployment it carries out.
+    pub deployment_id: DeploymentId,
+    /// What is done next.
+    pub step: Step,
+    /// Since when that is what is done next.
+    pub step_since: Timestamp,
+    /// How often the step failed for a passing reason.
+    pub attempts: i64,
+    /// Not to be looked at before.
+    pub due_at: Timestamp,
+    /// When it must have ended.
+    pub deadline_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// How often it was written.
+    pub revision: Revision,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+impl Operation {
+    /// What carries out a new deployment.
+    pub(crate) fn new(
+        id: OperationId,
+        organization_id: OrganizationId,
+        service_id: ServiceId,
+        deployment_id: DeploymentId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            organization_id,
+            service_id,
+            deployment_id,
+            step: Step::Resolve,
+            step_since: now,
+            attempts: 0,
+            due_at: now,
+            deadline_at: now.plus_seconds(DEADLINE_SECONDS),
+            finished_at: None,
+            revision: Revision::FIRST,
+            created_at: now,
+        }
+    }
+
+    /// The same with another step to be done at once.
+    pub(crate) fn at(mut self, step: Step, now: Timestamp) -> Self {
+        self.step = step;
+        self.step_since = now;
+        self.attempts = 0;
+        self.due_at = now;
+        self
+    }
+
+    /// The same, looked at again later.
+    pub(crate) fn later(mut self, now: Timestamp, milliseconds: i64) -> Self {
+        self.due_at = now.plus_milliseconds(milliseconds);
+        self
+    }
+
+    /// The same, tried again after a pause that doubles from a second to half a minute.
+    pub(crate) fn again(self, now: Timestamp) -> Self {
+        let seconds = (1_i64 << self.attempts.clamp(0, 5)).min(30);
+        let attempts = self.attempts + 1;
+        Self { attempts, ..self.later(now, seconds * 1_000) }
+    }
+
+    /// The same, ended.
+    pub(crate) fn finished(mut self, now: Timestamp) -> Self {
+        self.finished_at = Some(now);
+        self
+    }
+}

@@ -1,0 +1,133 @@
+//! A runtime in memory, which does what it is told and fails where a test says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::future::PortFuture;
+use crate::ids::DeploymentId;
+use crate::runtime::{Fault, ImageState, IngressRoute, Runtime, Workload, WorkloadState};
+
+/// A runtime in memory. It knows the images it was given and fetches each in one look.
+#[derive(Debug, Default)]
+pub struct FakeRuntime(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    images: BTreeMap<String, String>,
+    fetched: BTreeSet<String>,
+    workloads: BTreeMap<DeploymentId, Workload>,
+    conditions: BTreeMap<String, WorkloadState>,
+    routes: Vec<IngressRoute>,
+    started: u32,
+    unreachable: bool,
+}
+
+impl FakeRuntime {
+    /// Offers an image. Workloads of it are healthy.
+    pub fn add_image(&self, name: &str, digest: &str) {
+        self.lock().images.insert(name.to_owned(), digest.to_owned());
+    }
+
+    /// From now on workloads of this image are in this state.
+    pub fn condition(&self, digest: &str, state: WorkloadState) {
+        self.lock().conditions.insert(digest.to_owned(), state);
+    }
+
+    /// From now on nothing answers, or everything does again.
+    pub fn set_unreachable(&self, unreachable: bool) {
+        self.lock().unreachable = unreachable;
+    }
+
+    /// Everything it runs is gone, as after a restart of the machine.
+    pub fn lose_everything(&self) {
+        let mut state = self.lock();
+        state.workloads.clear();
+        state.routes.clear();
+    }
+
+    /// Runs a workload nobody asked for.
+    pub fn smuggle(&self, workload: Workload) {
+        self.lock().workloads.insert(workload.id, workload);
+    }
+
+    /// What runs.
+    pub fn workloads(&self) -> Vec<Workload> {
+        self.lock().workloads.values().cloned().collect()
+    }
+
+    /// What is reached.
+    pub fn routes(&self) -> Vec<IngressRoute> {
+        self.lock().routes.clone()
+    }
+
+    /// How many workloads were started that were not there.
+    pub fn started(&self) -> u32 {
+        self.lock().started
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        answer: impl FnOnce(&mut State) -> Result<T, Fault>,
+    ) -> PortFuture<'static, Result<T, Fault>> {
+        let mut state = self.lock();
+        let answer = match state.unreachable {
+            true => Err(Fault::Passing("the runtime in memory is unreachable".to_owned())),
+            false => answer(&mut state),
+        };
+        Box::pin(async move { answer })
+    }
+}
+
+impl Runtime for FakeRuntime {
+    fn resolve<'a>(&'a self, image: &'a str) -> PortFuture<'a, Result<ImageState, Fault>> {
+        self.answer(|state| {
+            let Some(digest) = state.images.get(image).cloned() else {
+                return Err(Fault::Permanent(format!("there is no image {image}")));
+            };
+            match state.fetched.insert(image.to_owned()) {
+                true => Ok(ImageState::Pending),
+                false => Ok(ImageState::Ready { digest, size_bytes: 1_000 }),
+            }
+        })
+    }
+
+    fn start<'a>(&'a self, workload: &'a Workload) -> PortFuture<'a, Result<(), Fault>> {
+        self.answer(|state| {
+            if !state.workloads.contains_key(&workload.id) {
+                state.started += 1;
+                state.workloads.insert(workload.id, workload.clone());
+            }
+            Ok(())
+        })
+    }
+
+    fn observe(&self, id: DeploymentId) -> PortFuture<'_, Result<WorkloadState, Fault>> {
+        self.answer(|state| {
+            let Some(workload) = state.workloads.get(&id) else { return Ok(WorkloadState::Absent) };
+            let condition = state.conditions.get(&workload.image).cloned();
+            Ok(condition.unwrap_or(WorkloadState::Healthy))
+        })
+    }
+
+    fn stop(&self, id: DeploymentId, _grace_ms: u32) -> PortFuture<'_, Result<(), Fault>> {
+        self.answer(|state| {
+            state.workloads.remove(&id);
+            Ok(())
+        })
+    }
+
+    fn list(&self) -> PortFuture<'_, Result<Vec<DeploymentId>, Fault>> {
+        self.answer(|state| Ok(state.workloads.keys().copied().collect()))
+    }
+
+    fn publish<'a>(&'a self, routes: &'a [IngressRoute]) -> PortFuture<'a, Result<(), Fault>> {
+        self.answer(|state| {
+            state.routes = routes.to_vec();
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! What runs workloads, put together: the embedded driver over the host's engine, images in the
+//! database, logs in the data directory, and the ingress the gateway asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use windlass_gateway::Deployed;
+use windlass_runtime::{Found, Images, Ingress, LogBook, Runtime, WasmDriver};
+use windlass_storage::Database;
+
+use crate::configuration::Configuration;
+use crate::data::DataDirectory;
+use crate::records;
+
+/// How long instances of a service are kept that nobody asks anything.
+const IDLE_FOR: Duration = Duration::from_secs(60);
+/// How long the log of a workload is kept after its last line: thirty days.
+const LOG_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Everything around workloads.
+pub(crate) struct Workloads {
+    pub(crate) driver: Arc<WasmDriver>,
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) images: Arc<Images>,
+    pub(crate) records: Arc<records::Images>,
+    pub(crate) ingress: Arc<Ingress>,
+    log: Arc<LogBook>,
+}
+
+impl Workloads {
+    /// Puts it together. The driver runs nothing before it is given the engine.
+    pub(crate) fn open(
+        configuration: &Configuration,
+        data: &DataDirectory,
+        database: &Arc<Database>,
+    ) -> anyhow::Result<Self> {
+        let records = Arc::new(records::Images::new(database));
+        let images = Images::new(Arc::clone(&records) as _, None);
+        let log = Arc::new(LogBook::new(data.workload_logs()?));
+        let driver = Arc::new(WasmDriver::new(Arc::clone(&images), Arc::clone(&log)));
+        let ingress = Arc::new(Ingress::new(&configuration.base_domain));
+        let runtime = Arc::new(Runtime::new(
+            Arc::clone(&driver) as _,
+            Arc::clone(&images),
+            Arc::clone(&ingress),
+            Arc::clone(&log),
+            data.host_name()?,
+        ));
+        Ok(Self { driver, runtime, images, records, ingress, log })
+    }
+
+    /// Gives back the memory of services that nobody asks anything.
+    pub(crate) fn release_idle(&self) {
+        self.driver.release_idle(IDLE_FOR);
+    }
+
+    /// Lets go of images and logs that nobody needs any more.
+    pub(crate) async fn forget_the_old(&self) {
+        if let Err(error) = self.log.prune(LOG_KEPT_FOR) {
+            tracing::warn!("old logs of workloads were not removed: {error}");
+        }
+        if let Err(error) = self.records.purge().await {
+            tracing::warn!("old images were not removed: {error}");
+        }
+    }
+}
+
+/// Tells the gateway what tenants deployed.
+pub(crate) struct Visitors(pub(crate) Arc<Ingress>);
+
+impl windlass_gateway::Ingress for Visitors {
+    fn find(&self, host: &str) -> Deployed {
+        match self.0.find(host) {
+            Found::Elsewhere => Deployed::Not,
+            Found::Nothing => Deployed::Nothing,
+            Found::Live(destination) => Deployed::Live(destination),
+        }
+    }
+}
