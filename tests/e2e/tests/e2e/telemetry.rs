@@ -2,11 +2,17 @@
 //! of the host.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use windlass_harness::Server;
 use windlass_harness::fixtures::{checkout, fixture};
 use windlass_harness::management::{install, install_with};
+
+use crate::deployments::{Tenant, push};
+
+/// What names the host for those who carry operations out.
+const HOLDER: &str = "operations.holder.name";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_component_prints_is_found_by_the_id_of_its_request() {
@@ -50,7 +56,8 @@ async fn every_function_of_the_host_has_a_metric() {
     let functions: Vec<_> =
         ["storage", "identity", "secrets", "operations"].into_iter().flat_map(functions).collect();
     assert!(functions.len() >= 16, "{functions:?}");
-    for function in functions {
+    // What only the reconciler may call has a test of its own.
+    for function in functions.iter().filter(|function| *function != HOLDER) {
         let labels = format!("{{function=\"{function}\",component=\"caller\"");
         let counted = ["windlass_host_call_seconds_count", "windlass_host_calls_total"]
             .into_iter()
@@ -65,6 +72,38 @@ async fn every_function_of_the_host_has_a_metric() {
     ] {
         let labels = format!("{{function=\"{function}\",component=\"caller\",error=\"{error}\"}}");
         assert!(has(&format!("windlass_host_call_errors_total{labels} 1")), "{labels}\n{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_function_of_the_runtime_has_a_metric() {
+    let server = &Server::start();
+    let tenant = Tenant::new(server, "Harbour").await;
+    let image = push(server, "web:1", "workload_blue").await;
+    let service = tenant.service("web", "web", &image).await;
+    tenant.deploy(&service).await;
+    let path = format!("/api/v1/services/{service}/logs?follow=true&tail=0");
+    let mut stream = tenant.client().request(reqwest::Method::GET, &path).open().await;
+    server.visitor("web-harbour.localhost").get("/").await.expect(200);
+    stream.chunk().await.expect("the stream goes on").expect("it has not ended");
+    // The release before is stopped, and with it there is a call of every kind.
+    tenant.deploy(&service).await;
+    let called = |metrics: &str, function: &str| {
+        ["windlass_host_call_seconds_count", "windlass_host_calls_total"].into_iter().any(
+            |metric| {
+                let line = format!("{metric}{{function=\"{function}\"");
+                metrics.lines().any(|found| found.starts_with(&line) && !found.ends_with(" 0"))
+            },
+        )
+    };
+    let functions: Vec<_> = functions("runtime").into_iter().chain([HOLDER.to_owned()]).collect();
+    assert_eq!(functions.len(), 9, "{functions:?}");
+    for function in functions {
+        let begun = Instant::now();
+        while !called(&server.management().metrics().await, &function) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{function} was never counted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -89,6 +128,8 @@ fn functions(package: &str) -> Vec<String> {
             // Components offer this one to the host.
             && interface != "reconcile"
         {
+            // A name that is also a word of WIT has a sign before it.
+            let name = name.trim_start_matches('%');
             found.push(format!("{package}.{interface}.{resource}{name}").replace('-', "_"));
         }
     }
