@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use windlass_engine::{ComponentId, Fleet, RequestContext, Step};
 
 use crate::Operations;
@@ -12,9 +13,15 @@ const TIMER: Duration = Duration::from_secs(5);
 /// How long to wait after a step that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Wakes the reconciler of this name for ever, whatever version of it serves at the moment.
-pub async fn reconcile(fleet: Arc<Fleet>, operations: Arc<Operations>, reconciler: ComponentId) {
-    loop {
+/// Wakes the reconciler of this name, whatever version of it serves at the moment, until `stop` is
+/// cancelled. A step that has begun is waited for.
+pub async fn reconcile(
+    fleet: Arc<Fleet>,
+    operations: Arc<Operations>,
+    reconciler: ComponentId,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
         // On a task of its own, so that a fault in one step does not end all of them.
         let step = tokio::spawn(step(Arc::clone(&fleet), reconciler.clone())).await;
         let pause = match step.unwrap_or(Step::Later(AFTER_FAILURE)) {
@@ -25,6 +32,7 @@ pub async fn reconcile(fleet: Arc<Fleet>, operations: Arc<Operations>, reconcile
         tokio::select! {
             _kinds = operations.wait() => {}
             () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
         }
     }
 }

@@ -26,6 +26,8 @@ use crate::{installed, printer, records, tls};
 
 /// How often idle instances, old idempotency keys and collected metrics are looked after.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How long the last step of the reconciler is waited for when the host stops.
+const LAST_STEP: Duration = Duration::from_secs(5);
 /// How often images and logs that nobody needs any more are looked for.
 const TIDYING: Duration = Duration::from_secs(3_600);
 /// How often revocations made by other hosts on the same database are read.
@@ -101,14 +103,18 @@ async fn serve(
         images: Arc::clone(&workloads.images),
         image_records: Arc::clone(&workloads.records),
     }));
+    let mut reconciling = JoinSet::new();
     if let Some(reconciler) = map.reconciler().cloned() {
-        beside.spawn(reconcile(Arc::clone(&fleet), operations, reconciler));
+        let (fleet, stop) = (Arc::clone(&fleet), stop.clone());
+        reconciling.spawn(reconcile(fleet, operations, reconciler, stop));
     }
     beside.spawn(look_after(Arc::clone(&fleet), idempotency, Arc::clone(&workloads), metrics));
     beside.spawn(tidy_up(workloads));
     beside.spawn(follow_revocations(identity));
     beside.spawn(manage_until_stopped(manage, management, stop.clone()));
     Arc::new(gateway).serve(listener, tls, stop, configuration.drain).await;
+    // A step is not cut off in the middle; the next start would only have to do it again.
+    _ = tokio::time::timeout(LAST_STEP, reconciling.join_next()).await;
     // A client that hangs at the management listener holds nobody up.
     beside.shutdown().await;
     tracing::info!("drained; goodbye");

@@ -192,7 +192,9 @@ impl Server {
             thread::sleep(Duration::from_millis(20));
         }
         let mut process = self.process.take().expect("it was started");
-        process.wait().expect("an ended child has a status")
+        let status = process.wait().expect("an ended child has a status");
+        assert!(!self.log().contains("panicked"), "it ended with a fault:\n{}", self.log());
+        status
     }
 
     /// Sends SIGTERM and does not wait.
