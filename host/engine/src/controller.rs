@@ -39,9 +39,9 @@ const HOST_CALL_BYTES: usize = 8 * 1_048_576;
 
 /// A live controller.
 pub struct Controller {
-    loaded: Loaded,
+    pub(crate) loaded: Loaded,
     idle: Mutex<Vec<Idle>>,
-    admission: Admission,
+    pub(crate) admission: Admission,
     retired: AtomicBool,
     statistics: Arc<Statistics>,
 }
@@ -245,22 +245,6 @@ impl Controller {
                 Verdict::Failed
             }
         }
-    }
-
-    pub(crate) fn entry(&self) -> &Entry {
-        &self.loaded.entry
-    }
-
-    pub(crate) fn loaded(&self) -> &Loaded {
-        &self.loaded
-    }
-
-    pub(crate) async fn admit(&self, deadline: Instant) -> Result<Admitted, Failure> {
-        self.admission.admit(deadline).await
-    }
-
-    pub(crate) async fn step_ended(&self, admitted: Admitted, verdict: Verdict) {
-        self.admission.ended(admitted, verdict).await;
     }
 
     fn take_idle(&self) -> Option<Running> {

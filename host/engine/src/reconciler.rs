@@ -43,20 +43,20 @@ impl Controller {
     /// [`Failure`] when it trapped, ran out of time, or is no reconciler.
     pub async fn step(self: &Arc<Self>, context: RequestContext) -> Result<Step, Failure> {
         let begun = Instant::now();
-        let admitted = self.admit(context.deadline).await?;
+        let admitted = self.admission.admit(context.deadline).await?;
         let stepped = self.try_step(context).await;
         self.statistics().request_ended(begun.elapsed(), stepped.is_err());
         let verdict = if stepped.is_ok() { Verdict::Well } else { Verdict::Failed };
-        self.step_ended(admitted, verdict).await;
+        self.admission.ended(admitted, verdict).await;
         stepped
     }
 
     async fn try_step(&self, context: RequestContext) -> Result<Step, Failure> {
-        let Entry::Reconcile(pre) = self.entry() else {
+        let Entry::Reconcile(pre) = &self.loaded.entry else {
             return Err(Failure::Refused("it is no reconciler".to_owned()));
         };
         let deadline = context.deadline;
-        let mut store = new_store(self.loaded(), context);
+        let mut store = new_store(&self.loaded, context);
         let stepped = async {
             let reconciler = pre.instantiate_async(&mut store).await?;
             let step = store.run_concurrent(async |accessor| {

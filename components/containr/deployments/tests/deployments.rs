@@ -6,10 +6,7 @@ use containr_deployments::routes::router;
 use serde_json::{Value, json};
 use windlass_domain::ids::{DeploymentId, UserId};
 use windlass_domain::logs::Output;
-use windlass_domain::projects::{self, NewProject};
-use windlass_domain::reconcile::{self, Outcome};
-use windlass_domain::services::{self, NewService, ServiceKind, Source, SourceKind};
-use windlass_domain::testing::{FakeRuntime, block_on};
+use windlass_domain::testing::FakeRuntime;
 use windlass_sdk::Method;
 use windlass_sdk::testing::TestHost;
 
@@ -20,39 +17,8 @@ const MISSING: &str = "00000000-0000-7000-8000-000000000000";
 fn host() -> (TestHost<Error>, UserId, String) {
     let host = TestHost::new(router());
     let user = host.world.register("ada@example.com").id;
-    let service = service(&host, user, "registry.example:5000/shop:1");
+    let service = host.world.image_service(user, "registry.example:5000/shop:1").id.to_string();
     (host, user, service)
-}
-
-fn service(host: &TestHost<Error>, user: UserId, image: &str) -> String {
-    let ctx = host.world.as_user(user);
-    let project = NewProject { name: "Harbour".to_owned(), description: String::new() };
-    let project = block_on(projects::create(&ctx, project)).unwrap().project.id.to_string();
-    let source = Source {
-        kind: (!image.is_empty()).then_some(SourceKind::Image),
-        image: image.to_owned(),
-        ..Source::default()
-    };
-    let new_service = NewService {
-        name: "web".to_owned(),
-        kind: ServiceKind::Web,
-        source,
-        build: Default::default(),
-        resources: Default::default(),
-    };
-    block_on(services::create(&ctx, &project, new_service)).unwrap().id.to_string()
-}
-
-/// Has everything carried out.
-fn settle(host: &TestHost<Error>, runtime: &FakeRuntime) {
-    loop {
-        let ctx = host.world.anonymous();
-        match block_on(reconcile::step(&ctx, runtime, "host-1")).unwrap() {
-            Outcome::Again => {}
-            Outcome::Later(5_000..) => return,
-            Outcome::Later(_) => host.world.clock.advance_seconds(1),
-        }
-    }
 }
 
 fn deploy(host: &TestHost<Error>, user: UserId, service: &str) -> String {
@@ -91,7 +57,7 @@ fn a_deployment_is_looked_at_with_both_its_logs() {
     let runtime = FakeRuntime::default();
     runtime.add_image("registry.example:5000/shop:1", "sha256:1");
     let id = deploy(&host, ada, &service);
-    settle(&host, &runtime);
+    host.world.settle(&runtime);
     let workload = DeploymentId::parse(&id).unwrap();
     host.logs.write(workload, Output::Stdout, "listening");
     let path = format!("/api/v1/deployments/{id}");
@@ -126,7 +92,7 @@ fn a_rollback_is_a_deployment_of_what_was() {
     let target = format!("/api/v1/deployments/{first}/rollback");
     let refused = host.as_user(ada, Method::POST, &target).send();
     assert_eq!(refused.status(), 409, "it has no image yet");
-    settle(&host, &runtime);
+    host.world.settle(&runtime);
     let answer = host.as_user(ada, Method::POST, &target).send();
     assert_eq!(answer.status(), 201);
     let body: Value = answer.json();
@@ -150,7 +116,7 @@ fn what_does_not_fit_is_named() {
     check(json!({"env_vars": {"1": "x"}}), "env_vars");
     check(json!({"env_vars": {"A": 1}}), "env_vars.A");
     check(json!([]), "body");
-    let bare = self::service(&host, ada, "");
+    let bare = host.world.image_service(ada, "").id;
     let target = format!("/api/v1/services/{bare}/deployments");
     let refused = host.as_user(ada, Method::POST, &target).send();
     assert_eq!(refused.status(), 409);

@@ -7,9 +7,6 @@ use serde_json::{Value, json};
 use windlass_domain::deployments::{self, NewDeployment};
 use windlass_domain::ids::{DeploymentId, UserId};
 use windlass_domain::logs::Output;
-use windlass_domain::projects::{self, NewProject};
-use windlass_domain::reconcile::{self, Outcome};
-use windlass_domain::services::{self, NewService, ServiceKind, Source, SourceKind};
 use windlass_domain::testing::{FakeRuntime, block_on};
 use windlass_sdk::Method;
 use windlass_sdk::testing::TestHost;
@@ -20,19 +17,7 @@ const START: &str = "2026-01-01T00:00:00.000000Z";
 fn host() -> (TestHost<Error>, UserId, String) {
     let host = TestHost::new(router());
     let user = host.world.register("ada@example.com").id;
-    let ctx = host.world.as_user(user);
-    let project = NewProject { name: "Harbour".to_owned(), description: String::new() };
-    let project = block_on(projects::create(&ctx, project)).unwrap().project.id.to_string();
-    let source =
-        Source { kind: Some(SourceKind::Image), image: "shop:1".to_owned(), ..Source::default() };
-    let new_service = NewService {
-        name: "web".to_owned(),
-        kind: ServiceKind::Web,
-        source,
-        build: Default::default(),
-        resources: Default::default(),
-    };
-    let service = block_on(services::create(&ctx, &project, new_service)).unwrap().id;
+    let service = host.world.image_service(user, "shop:1").id;
     (host, user, format!("/api/v1/services/{service}/logs"))
 }
 
@@ -43,14 +28,8 @@ fn deploy(host: &TestHost<Error>, user: UserId, path: &str) -> DeploymentId {
     let deployed = block_on(deployments::create(&ctx, service, NewDeployment::default())).unwrap();
     let runtime = FakeRuntime::default();
     runtime.add_image("shop:1", "sha256:1");
-    loop {
-        let ctx = host.world.anonymous();
-        match block_on(reconcile::step(&ctx, &runtime, "host-1")).unwrap() {
-            Outcome::Again => {}
-            Outcome::Later(5_000..) => return deployed.id,
-            Outcome::Later(_) => host.world.clock.advance_seconds(1),
-        }
-    }
+    host.world.settle(&runtime);
+    deployed.id
 }
 
 #[test]

@@ -2,31 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::projects::NewProject;
-use crate::services::NewService;
-use crate::services::source::SourceKind;
 use crate::testing::{World, block_on};
 
 /// A user with a service of an image.
 fn service(world: &World, email: &str) -> (UserId, Service) {
     let user = world.register(email).id;
-    let ctx = world.as_user(user);
-    let project = NewProject { name: "Harbour".to_owned(), description: String::new() };
-    let project = block_on(projects::create(&ctx, project)).unwrap().project.id.to_string();
-    let source = Source {
-        kind: Some(SourceKind::Image),
-        image: "shop:1".to_owned(),
-        branch: "main".to_owned(),
-        ..Source::default()
-    };
-    let new_service = NewService {
-        name: "web".to_owned(),
-        kind: ServiceKind::Web,
-        source,
-        build: BuildConfig::default(),
-        resources: Default::default(),
-    };
-    (user, block_on(services::create(&ctx, &project, new_service)).unwrap())
+    (user, world.image_service(user, "shop:1"))
 }
 
 #[test]

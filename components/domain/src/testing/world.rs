@@ -4,9 +4,12 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
-use super::{CountedSignal, FakeIdentity, MemoryStore};
+use super::{CountedSignal, FakeIdentity, FakeRuntime, MemoryStore};
 use crate::context::{Caller, Clock, Context, Ids, Origin};
 use crate::ids::UserId;
+use crate::projects::{self, NewProject};
+use crate::reconcile::{self, Outcome};
+use crate::services::{self, NewService, Service, ServiceKind, Source, SourceKind};
 use crate::time::Timestamp;
 use crate::users::{self, NewUser, User};
 
@@ -121,6 +124,51 @@ impl World {
         match block_on(users::register(&self.anonymous(), &self.identity, new_user)) {
             Ok(user) => user,
             Err(error) => panic!("{email} was refused: {error:?}"),
+        }
+    }
+
+    /// Makes a service `web` of this image (or of none, when it is empty) in a project `Harbour`.
+    ///
+    /// # Panics
+    /// When either is refused.
+    pub fn image_service(&self, owner: UserId, image: &str) -> Service {
+        let ctx = self.as_user(owner);
+        let project = NewProject { name: "Harbour".to_owned(), description: String::new() };
+        let project = match block_on(projects::create(&ctx, project)) {
+            Ok(project) => project.project.id.to_string(),
+            Err(error) => panic!("the project was refused: {error:?}"),
+        };
+        let source = Source {
+            kind: (!image.is_empty()).then_some(SourceKind::Image),
+            image: image.to_owned(),
+            branch: "main".to_owned(),
+            ..Source::default()
+        };
+        let new_service = NewService {
+            name: "web".to_owned(),
+            kind: ServiceKind::Web,
+            source,
+            build: Default::default(),
+            resources: Default::default(),
+        };
+        match block_on(services::create(&ctx, &project, new_service)) {
+            Ok(service) => service,
+            Err(error) => panic!("the service was refused: {error:?}"),
+        }
+    }
+
+    /// Has everything carried out that was promised, moving the clock over short waits.
+    ///
+    /// # Panics
+    /// When a step fails.
+    pub fn settle(&self, runtime: &FakeRuntime) {
+        loop {
+            match block_on(reconcile::step(&self.anonymous(), runtime, "host-1")) {
+                Ok(Outcome::Again) => {}
+                Ok(Outcome::Later(5_000..)) => return,
+                Ok(Outcome::Later(_)) => self.clock.advance_seconds(1),
+                Err(error) => panic!("a step failed: {error:?}"),
+            }
         }
     }
 }
