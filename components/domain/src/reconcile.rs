@@ -53,7 +53,8 @@ pub async fn step(ctx: &Context<'_>, runtime: &dyn Runtime, holder: &str) -> Res
             // It was deleted in this moment, and its operation with it.
             return Ok(Outcome::Again);
         };
-        Work { ctx, runtime, operation, deployment, now }.carry_on().await?;
+        let read = deployment.clone();
+        Work { ctx, runtime, operation, deployment, read, now }.carry_on().await?;
         return Ok(Outcome::Again);
     }
     tidy::tidy(ctx, runtime).await?;
@@ -68,6 +69,8 @@ struct Work<'a> {
     runtime: &'a dyn Runtime,
     operation: Operation,
     deployment: Deployment,
+    /// The deployment as it was read.
+    read: Deployment,
     now: Timestamp,
 }
 
@@ -257,17 +260,25 @@ impl Work<'_> {
         transaction.append_deployment_log(self.deployment.id, self.now, message).await
     }
 
-    /// Writes both rows, if they are still as they were read. Who lost its lease in between
-    /// writes nothing.
+    /// Writes what changed, if it is still as it was read. Who lost its lease in between writes
+    /// nothing.
     async fn save(mut self, transaction: Box<dyn Transaction + '_>) -> Result<()> {
-        let (deployment_read, operation_read) = (self.deployment.revision, self.operation.revision);
-        self.deployment.started_at = self.deployment.started_at.or(Some(self.now));
-        self.deployment.updated_at = self.now;
-        self.deployment.revision = deployment_read.next();
+        let operation_read = self.operation.revision;
         self.operation.revision = operation_read.next();
-        let saved = transaction.update_deployment(&self.deployment, deployment_read).await?
+        let saved = self.save_deployment(&*transaction).await?
             && transaction.update_operation(&self.operation, operation_read).await?;
         if saved { transaction.commit().await } else { Ok(()) }
+    }
+
+    /// A step that only looked, or only cleared away, leaves the deployment as it was told.
+    async fn save_deployment(&mut self, transaction: &dyn Transaction) -> Result<bool> {
+        self.deployment.started_at = self.deployment.started_at.or(Some(self.now));
+        if self.deployment == self.read {
+            return Ok(true);
+        }
+        self.deployment.updated_at = self.now;
+        self.deployment.revision = self.read.revision.next();
+        transaction.update_deployment(&self.deployment, self.read.revision).await
     }
 
     async fn record_outcome(&self, transaction: &dyn Transaction) -> Result<()> {

@@ -129,6 +129,23 @@ fn image(name: &str) -> Source {
 }
 
 #[test]
+fn a_deployment_that_is_live_is_not_touched_by_clearing_away() {
+    let stage = Stage::new();
+    let id = stage.deploy().id;
+    for _ in 0..100 {
+        if stage.deployment(id).status == DeploymentStatus::Live {
+            break;
+        }
+        stage.step(HOLDER).unwrap();
+        stage.world.clock.advance_seconds(1);
+    }
+    let told = stage.deployment(id);
+    stage.settle();
+    stage.check_live(id, "sha256:1");
+    assert_eq!(stage.deployment(id), told);
+}
+
+#[test]
 fn a_deployment_becomes_live_with_everything_it_runs_with() {
     let stage = Stage::new();
     let mut new_deployment = NewDeployment::default();
