@@ -75,8 +75,16 @@ id!(ProjectId, "a project");
 id!(EnvironmentId, "an environment");
 id!(ServiceId, "a service");
 id!(DeploymentId, "a deployment, and of the workload it makes");
+id!(WorkloadId, "a workload: that of the deployment or the database that made it");
+id!(JobId, "a job");
 id!(OperationId, "an operation");
 id!(EventId, "an event of the audit trail");
+
+impl From<DeploymentId> for WorkloadId {
+    fn from(DeploymentId(id): DeploymentId) -> Self {
+        Self(id)
+    }
+}
 
 /// How often a row was written. Every update and delete carries the revision it read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,6 +16,7 @@ pub mod future;
 pub mod identity;
 pub mod ids;
 pub mod logs;
+pub mod measurements;
 pub mod operations;
 pub mod organizations;
 pub mod page;

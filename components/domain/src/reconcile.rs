@@ -13,13 +13,13 @@
 mod tidy;
 
 use crate::context::Context;
-use crate::deployments::{Deployment, DeploymentStatus, SCHEDULE_VARIABLE};
+use crate::deployments::{Deployment, DeploymentStatus, SCHEDULE_VARIABLE, hostname};
 use crate::error::Result;
 use crate::events::{self, Action, Change, Entry, Resource};
 use crate::operations::{LEASE_SECONDS, MAXIMUM_ATTEMPTS, Operation, Step};
-use crate::runtime::{Fault, ImageState, Runtime, Workload, WorkloadKind, WorkloadState};
+use crate::runtime::{Fault, Health, ImageState, Runtime, Workload, WorkloadKind, WorkloadState};
 use crate::services::ServiceKind;
-use crate::store::Transaction;
+use crate::store::{ServicePlace, Transaction};
 use crate::time::Timestamp;
 
 /// How long a new release may take until it works, in seconds.
@@ -116,7 +116,11 @@ impl Work<'_> {
     }
 
     async fn start(self) -> Result<()> {
-        let workload = match workload(&self.deployment) {
+        let Some(place) = self.ctx.store.service_place(self.deployment.service_id).await? else {
+            // It was deleted in this moment, and its operation with it.
+            return Ok(());
+        };
+        let workload = match workload(&self.deployment, place) {
             Ok(workload) => workload,
             Err(reason) => return self.fail(reason).await,
         };
@@ -132,7 +136,7 @@ impl Work<'_> {
     async fn wait(self) -> Result<()> {
         let patience = self.operation.step_since.plus_seconds(HEALTHY_WITHIN_SECONDS);
         let impatient = self.now >= patience;
-        match self.runtime.observe(self.deployment.id).await {
+        match self.runtime.observe(self.deployment.id.into()).await {
             Ok(WorkloadState::Healthy) => {
                 let line = Some("healthy".to_owned());
                 self.go_on(Step::Switch, DeploymentStatus::Starting, line).await
@@ -203,7 +207,7 @@ impl Work<'_> {
     /// Ends it: the release never gets a request, and the one before stays as it is.
     async fn fail(mut self, reason: String) -> Result<()> {
         // If this fails it is taken away with whatever else nobody wants.
-        _ = self.runtime.stop(self.deployment.id, 0).await;
+        _ = self.runtime.stop(self.deployment.id.into(), 0).await;
         let transaction = self.ctx.store.begin().await?;
         transaction.settle_service(self.deployment.service_id, self.now).await?;
         self.deployment.status = DeploymentStatus::Failed;
@@ -307,12 +311,12 @@ impl Work<'_> {
 }
 
 /// The workload of a deployment. The error is for the tenant.
-fn workload(deployment: &Deployment) -> std::result::Result<Workload, String> {
+fn workload(deployment: &Deployment, place: ServicePlace) -> std::result::Result<Workload, String> {
     let release = &deployment.release;
-    let kind = match release.kind {
-        ServiceKind::Web => WorkloadKind::Web,
-        ServiceKind::Worker => WorkloadKind::Worker,
-        ServiceKind::Cron => WorkloadKind::Cron,
+    let (kind, health) = match release.kind {
+        ServiceKind::Web => (WorkloadKind::Web, Health::Http),
+        ServiceKind::Worker => (WorkloadKind::Worker, Health::Unasked),
+        ServiceKind::Cron => (WorkloadKind::Cron, Health::Unasked),
         ServiceKind::Database => return Err("a database is not deployed".to_owned()),
     };
     let command = shlex::split(&release.build.start_command)
@@ -320,11 +324,13 @@ fn workload(deployment: &Deployment) -> std::result::Result<Workload, String> {
     let variables = release.variables();
     let schedule = match kind {
         WorkloadKind::Cron => variables.get(SCHEDULE_VARIABLE).cloned().unwrap_or_default(),
-        WorkloadKind::Web | WorkloadKind::Worker => String::new(),
+        WorkloadKind::Web | WorkloadKind::Worker | WorkloadKind::Database => String::new(),
     };
     Ok(Workload {
-        id: deployment.id,
-        service_id: deployment.service_id,
+        id: deployment.id.into(),
+        service: deployment.service_id.to_string(),
+        name: hostname::network_name(&place.name),
+        network: place.project_id.to_string(),
         kind,
         image: release.image_digest.clone(),
         command,
@@ -332,6 +338,9 @@ fn workload(deployment: &Deployment) -> std::result::Result<Workload, String> {
         cpu_millis: release.resources.cpu.millicores(),
         memory_bytes: release.resources.memory.bytes(),
         schedule,
+        volumes: Vec::new(),
+        health,
+        port: 0,
     })
 }
 

@@ -235,6 +235,15 @@ pub struct LiveService {
     pub host: Option<String>,
 }
 
+/// What a service's releases are called, and beside whom they run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePlace {
+    /// The project it is in.
+    pub project_id: ProjectId,
+    /// Its name.
+    pub name: String,
+}
+
 /// Reading operations, and what the reconciler needs beside them: it is nobody's member.
 pub trait OperationReads: PortBound {
     /// Takes the operation that is due and the first of its service, that nobody else holds, and
@@ -260,6 +269,9 @@ pub trait OperationReads: PortBound {
 
     /// Under which name a service is reached, if under any.
     fn hostname(&self, service: ServiceId) -> PortFuture<'_, Result<Option<String>>>;
+
+    /// Where a service is, whoever asks.
+    fn service_place(&self, id: ServiceId) -> PortFuture<'_, Result<Option<ServicePlace>>>;
 
     /// Every deployment whose operation has not ended.
     fn unfinished_deployments(&self) -> PortFuture<'_, Result<Vec<DeploymentId>>>;

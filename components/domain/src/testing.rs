@@ -2,6 +2,7 @@
 
 mod identity;
 mod logs;
+mod measurements;
 mod memory;
 mod runtime;
 mod signal;
@@ -9,6 +10,7 @@ mod world;
 
 pub use identity::FakeIdentity;
 pub use logs::MemoryLogs;
+pub use measurements::MemoryMeasurements;
 pub use memory::MemoryStore;
 pub use runtime::FakeRuntime;
 pub use signal::CountedSignal;

@@ -58,7 +58,11 @@ where
         store: &store,
         signal: granted.signal,
     };
-    let ports = Ports { identity: granted.identity, logs: granted.logs };
+    let ports = Ports {
+        identity: granted.identity,
+        logs: granted.logs,
+        measurements: granted.measurements,
+    };
     send(router.dispatch(&request, &context, ports).await)
 }
 

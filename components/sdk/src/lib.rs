@@ -61,6 +61,7 @@ pub use spin_sdk;
 /// - `identity`: passwords, tokens and limits
 /// - `operations`: waking the reconciler
 /// - `logs`: what workloads wrote
+/// - `measurements`: what workloads take of the machine
 ///
 /// Natively this makes nothing.
 #[macro_export]

@@ -3,6 +3,7 @@
 
 mod identity;
 mod logs;
+mod measurements;
 mod operations;
 mod storage;
 
@@ -13,6 +14,7 @@ use windlass_domain::context::{Caller, Clock, Ids, Origin};
 use windlass_domain::identity::Identity;
 use windlass_domain::ids::UserId;
 use windlass_domain::logs::Logs;
+use windlass_domain::measurements::Measurements;
 use windlass_domain::operations::Signal;
 
 use crate::bindings::windlass::identity::caller::{self as wit_caller, Authentication};
@@ -32,12 +34,14 @@ struct Nothing;
 pub struct Granted {
     pub(crate) identity: &'static dyn Identity,
     pub(crate) logs: &'static dyn Logs,
+    pub(crate) measurements: &'static dyn Measurements,
     pub(crate) signal: &'static dyn Signal,
 }
 
 impl Granted {
     /// Nothing.
-    pub const NOTHING: Self = Self { identity: &Nothing, logs: &Nothing, signal: &Nothing };
+    pub const NOTHING: Self =
+        Self { identity: &Nothing, logs: &Nothing, measurements: &Nothing, signal: &Nothing };
 
     /// With passwords, tokens and limits.
     #[must_use]
@@ -49,6 +53,12 @@ impl Granted {
     #[must_use]
     pub const fn logs(self, logs: &'static dyn Logs) -> Self {
         Self { logs, ..self }
+    }
+
+    /// With what workloads take of the machine.
+    #[must_use]
+    pub const fn measurements(self, measurements: &'static dyn Measurements) -> Self {
+        Self { measurements, ..self }
     }
 
     /// With the reconciler's bell.

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use windlass_domain::Context;
 use windlass_domain::identity::Identity;
 use windlass_domain::logs::Logs;
+use windlass_domain::measurements::Measurements;
 
 use crate::error::Refusal;
 use crate::query::decode;
@@ -33,6 +34,8 @@ pub struct Ports<'a> {
     pub identity: &'a dyn Identity,
     /// What workloads wrote. It outlives the call, because answers may go on while it is written.
     pub logs: &'static dyn Logs,
+    /// What workloads take of the machine.
+    pub measurements: &'static dyn Measurements,
 }
 
 /// Names as in the route, values decoded.

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use windlass_domain::context::Caller;
 use windlass_domain::ids::UserId;
-use windlass_domain::testing::{MemoryLogs, World, block_on};
+use windlass_domain::testing::{MemoryLogs, MemoryMeasurements, World, block_on};
 
 use crate::error::Refusal;
 use crate::request::Request;
@@ -19,6 +19,8 @@ pub struct TestHost<E> {
     pub world: World,
     /// What workloads wrote.
     pub logs: &'static MemoryLogs,
+    /// What workloads take of the machine.
+    pub measurements: &'static MemoryMeasurements,
     router: Router<E>,
 }
 
@@ -29,7 +31,12 @@ where
     /// A host with an empty store.
     pub fn new(router: Router<E>) -> Self {
         // Answers that go on need it longer than any test can lend it.
-        Self { world: World::default(), logs: Box::leak(Box::default()), router }
+        Self {
+            world: World::default(),
+            logs: Box::leak(Box::default()),
+            measurements: Box::leak(Box::default()),
+            router,
+        }
     }
 
     /// The routes that are served.
@@ -91,7 +98,11 @@ where
         let request = self.request.with_headers(self.headers);
         let world = &self.host.world;
         let context = world.context(self.caller);
-        let ports = Ports { identity: &world.identity, logs: self.host.logs };
+        let ports = Ports {
+            identity: &world.identity,
+            logs: self.host.logs,
+            measurements: self.host.measurements,
+        };
         let mut response = block_on(self.host.router.dispatch(&request, &context, ports));
         block_on(response.collect());
         Answer(response)

@@ -3,9 +3,9 @@
 
 use windlass_domain::deployments::Deployment;
 use windlass_domain::future::PortFuture;
-use windlass_domain::ids::{DeploymentId, OperationId, OrganizationId, ServiceId};
+use windlass_domain::ids::{DeploymentId, OperationId, OrganizationId, ProjectId, ServiceId};
 use windlass_domain::operations::{Operation, Step};
-use windlass_domain::store::{LiveService, OperationReads, OperationWrites};
+use windlass_domain::store::{LiveService, OperationReads, OperationWrites, ServicePlace};
 use windlass_domain::{Kind, Result, Revision, Timestamp};
 
 use crate::deployments::{CARRY_OUT, HOSTNAME, deployment};
@@ -13,6 +13,9 @@ use crate::errors::{of_transaction, unexpected};
 use crate::executor::Value;
 use crate::rows::{self, Row};
 use crate::{SqlStore, SqlTransaction};
+
+const SERVICE_PLACE: &str =
+    "SELECT service.project_id, service.name FROM service WHERE service.id = $1";
 
 /// What can be claimed: due, the first of its service, held by nobody else.
 pub(crate) const CLAIMABLE: &str = "\
@@ -121,6 +124,16 @@ impl OperationReads for SqlStore<'_> {
         Box::pin(async move {
             let answer = self.executor.query(HOSTNAME, vec![service.to_string().into()]).await;
             rows::first("host name", answer.map_err(failed)?, Row::text)
+        })
+    }
+
+    fn service_place(&self, id: ServiceId) -> PortFuture<'_, Result<Option<ServicePlace>>> {
+        Box::pin(async move {
+            let answer = self.executor.query(SERVICE_PLACE, vec![id.to_string().into()]).await;
+            let read = |row: &mut Row| {
+                Ok(ServicePlace { project_id: row.parsed(ProjectId::parse)?, name: row.text()? })
+            };
+            rows::first("service", answer.map_err(failed)?, read)
         })
     }
 

@@ -13,6 +13,7 @@ use futures::channel::oneshot as guest_oneshot;
 use futures::future::try_join;
 use http::header::CONTENT_TYPE;
 use http_body::{Body, Frame};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc;
 use wasmtime::{AsContextMut, Trap};
@@ -49,6 +50,9 @@ pub enum Failure {
     /// The component returned an error code instead of an answer.
     #[error("the component answered with an error: {0}")]
     Refused(String),
+    /// What runs outside of the host's own engine could not be asked, or broke off.
+    #[error("the service cannot be reached: {0}")]
+    Unreachable(String),
     /// The component ended without any answer.
     #[error("the component ended without an answer")]
     Unanswered,
@@ -83,6 +87,8 @@ pub enum AnswerBody {
     Whole(Full<Bytes>),
     /// The beginning, and where the rest comes from.
     Streamed(StreamedBody),
+    /// Passed on as it arrives from what answers outside of the host.
+    Passed(UnsyncBoxBody<Bytes, Failure>),
 }
 
 impl Default for AnswerBody {
@@ -114,6 +120,7 @@ impl Body for AnswerBody {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Streamed(body) => body.poll_chunk(cx),
+            Self::Passed(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -121,6 +128,7 @@ impl Body for AnswerBody {
         match self {
             Self::Whole(body) => body.is_end_stream(),
             Self::Streamed(body) => body.ended,
+            Self::Passed(body) => body.is_end_stream(),
         }
     }
 
@@ -128,6 +136,7 @@ impl Body for AnswerBody {
         match self {
             Self::Whole(body) => body.size_hint(),
             Self::Streamed(_) => http_body::SizeHint::default(),
+            Self::Passed(body) => body.size_hint(),
         }
     }
 }

@@ -154,6 +154,11 @@ fn component(failure: &Failure) -> (StatusCode, &'static str, String) {
             "timeout",
             "the request was not answered in time".to_owned(),
         ),
+        Failure::Unreachable(_) => (
+            StatusCode::BAD_GATEWAY,
+            "bad_gateway",
+            "the service behind this name did not answer".to_owned(),
+        ),
         Failure::Trapped(_) | Failure::Refused(_) | Failure::Unanswered | Failure::TooLarge(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",

@@ -7,8 +7,10 @@ wasmtime::component::bindgen!({
         world host {
             import windlass:runtime/images@0.1.0;
             import windlass:runtime/workloads@0.1.0;
+            import windlass:runtime/jobs@0.1.0;
             import windlass:runtime/ingress@0.1.0;
             import windlass:runtime/logs@0.1.0;
+            import windlass:runtime/measurements@0.1.0;
             import windlass:operations/holder@0.1.0;
         }
     ",
@@ -16,8 +18,10 @@ wasmtime::component::bindgen!({
     imports: {
         "windlass:runtime/images": async | store,
         "windlass:runtime/workloads": async | store,
+        "windlass:runtime/jobs": async | store,
         "windlass:runtime/ingress": async | store,
         "windlass:runtime/logs": async | store,
+        "windlass:runtime/measurements": async | store,
     },
     require_store_data_send: true,
 });

@@ -1,10 +1,14 @@
 //! `windlass:runtime` for components. Changing workloads is granted to the reconciler alone; what
-//! workloads wrote is granted by a name of its own.
+//! workloads wrote, and what they take of the machine, are granted by names of their own.
+
+mod jobs;
+mod readings;
+mod workloads;
 
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use metrics::Counter;
 use wasmtime::component::{Accessor, HasData, Linker};
@@ -14,34 +18,31 @@ use windlass_engine::{
 };
 
 use crate::bindings::windlass::operations::holder;
-use crate::bindings::windlass::runtime::{images, ingress, logs, types, workloads};
-use crate::driver::{Error, Kind, State, Workload, WorkloadId};
-use crate::images::Image;
-use crate::ingress::Route;
-use crate::logbook::{Entry, Output};
+use crate::bindings::windlass::runtime::{
+    images, ingress, jobs as wit_jobs, logs, measurements, types, workloads as wit_workloads,
+};
+use crate::driver::{Error, WorkloadId};
 use crate::runtime::Runtime;
 
 /// The grant to change workloads.
 const WORKLOADS: &str = "workloads";
 /// The grant to read what they wrote.
 const LOGS: &str = "logs";
+/// The grant to read what they take of the machine.
+const MEASUREMENTS: &str = "measurements";
 /// The only component that may be granted [`WORKLOADS`].
 const RECONCILER: &str = "reconciler";
-/// The most lines `logs.tail` answers.
-const TAIL: u32 = 10_000;
-/// The most lines `logs.after` answers.
-const AFTER: usize = 1_000;
-/// The longest wait of `logs.after`.
-const LONGEST_WAIT_MS: u32 = 30_000;
 
 /// What is offered, and for which grant.
 const INTERFACES: &[InterfaceGrant] = &[
     InterfaceGrant { interface: "windlass:runtime/types@0.1.0", grant: None },
     granted("windlass:runtime/images@0.1.0", WORKLOADS),
     granted("windlass:runtime/workloads@0.1.0", WORKLOADS),
+    granted("windlass:runtime/jobs@0.1.0", WORKLOADS),
     granted("windlass:runtime/ingress@0.1.0", WORKLOADS),
     granted("windlass:operations/holder@0.1.0", WORKLOADS),
     granted("windlass:runtime/logs@0.1.0", LOGS),
+    granted("windlass:runtime/measurements@0.1.0", MEASUREMENTS),
 ];
 
 const fn granted(interface: &'static str, grant: &'static str) -> InterfaceGrant {
@@ -65,6 +66,7 @@ struct Admitted {
     runtime: Arc<Runtime>,
     workloads: bool,
     logs: bool,
+    measurements: bool,
     functions: Arc<Functions>,
 }
 
@@ -75,9 +77,18 @@ struct Functions {
     observe: HostFunction,
     stop: HostFunction,
     list: HostFunction,
+    address: HostFunction,
+    list_volumes: HostFunction,
+    remove_volume: HostFunction,
+    start_job: HostFunction,
+    observe_job: HostFunction,
+    remove_job: HostFunction,
+    list_archives: HostFunction,
+    remove_archive: HostFunction,
     publish: HostFunction,
     tail: HostFunction,
     after: HostFunction,
+    measure: HostFunction,
     name: Counter,
 }
 
@@ -90,9 +101,18 @@ impl Functions {
             observe: function("runtime.workloads.observe"),
             stop: function("runtime.workloads.stop"),
             list: function("runtime.workloads.list"),
+            address: function("runtime.workloads.address"),
+            list_volumes: function("runtime.workloads.list-volumes"),
+            remove_volume: function("runtime.workloads.remove-volume"),
+            start_job: function("runtime.jobs.start"),
+            observe_job: function("runtime.jobs.observe"),
+            remove_job: function("runtime.jobs.remove"),
+            list_archives: function("runtime.jobs.list-archives"),
+            remove_archive: function("runtime.jobs.remove-archive"),
             publish: function("runtime.ingress.publish"),
             tail: function("runtime.logs.tail"),
             after: function("runtime.logs.after"),
+            measure: function("runtime.measurements.measure"),
             name: count_calls("operations.holder.name", component),
         }
     }
@@ -108,9 +128,11 @@ impl Capability for RuntimeCapability {
     fn link(&self, linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
         types::add_to_linker::<_, Calls>(linker, |state| state)?;
         images::add_to_linker::<_, Calls>(linker, |state| state)?;
-        workloads::add_to_linker::<_, Calls>(linker, |state| state)?;
+        wit_workloads::add_to_linker::<_, Calls>(linker, |state| state)?;
+        wit_jobs::add_to_linker::<_, Calls>(linker, |state| state)?;
         ingress::add_to_linker::<_, Calls>(linker, |state| state)?;
         logs::add_to_linker::<_, Calls>(linker, |state| state)?;
+        measurements::add_to_linker::<_, Calls>(linker, |state| state)?;
         holder::add_to_linker::<_, Calls>(linker, |state| state)
     }
 
@@ -119,17 +141,18 @@ impl Capability for RuntimeCapability {
         id: &'a ComponentId,
         manifest: &'a ComponentManifest,
     ) -> Pin<Box<dyn Future<Output = Result<Option<Admission>, String>> + Send + 'a>> {
-        let (workloads, logs) = (manifest.has_grant(WORKLOADS), manifest.has_grant(LOGS));
+        let [workloads, logs, measurements] =
+            [WORKLOADS, LOGS, MEASUREMENTS].map(|grant| manifest.has_grant(grant));
         if workloads && id.as_str() != RECONCILER {
             return Box::pin(ready(Err(format!(
                 "only the component named {RECONCILER} may be granted {WORKLOADS:?}; write \
                  desired state instead"
             ))));
         }
-        let admitted = (workloads || logs).then(|| {
+        let admitted = (workloads || logs || measurements).then(|| {
             let functions = Arc::new(Functions::new(id.as_str()));
             let runtime = Arc::clone(&self.runtime);
-            Arc::new(Admitted { runtime, workloads, logs, functions }) as Admission
+            Arc::new(Admitted { runtime, workloads, logs, measurements, functions }) as Admission
         });
         Box::pin(ready(Ok(admitted)))
     }
@@ -164,6 +187,16 @@ async fn logs_call<T, R>(
     metered(admitted, function, call).await
 }
 
+/// Calls the runtime for a component that may read what workloads take.
+async fn measurements_call<T, R>(
+    accessor: &Accessor<T, Calls>,
+    function: fn(&Functions) -> &HostFunction,
+    call: impl AsyncFnOnce(Arc<Runtime>) -> Answered<R>,
+) -> Answered<R> {
+    let admitted = admitted(accessor, |admitted| admitted.measurements, MEASUREMENTS)?;
+    metered(admitted, function, call).await
+}
+
 async fn metered<R>(
     (runtime, functions): (Arc<Runtime>, Arc<Functions>),
     function: fn(&Functions) -> &HostFunction,
@@ -188,9 +221,11 @@ fn admitted<T>(
 
 impl types::Host for &mut HostState {}
 impl images::Host for &mut HostState {}
-impl workloads::Host for &mut HostState {}
+impl wit_workloads::Host for &mut HostState {}
+impl wit_jobs::Host for &mut HostState {}
 impl ingress::Host for &mut HostState {}
 impl logs::Host for &mut HostState {}
+impl measurements::Host for &mut HostState {}
 
 impl holder::Host for &mut HostState {
     fn name(&mut self) -> String {
@@ -200,136 +235,14 @@ impl holder::Host for &mut HostState {
     }
 }
 
-impl<T: Send> images::HostWithStore<T> for Calls {
-    async fn resolve(accessor: &Accessor<T, Self>, name: String) -> Answered<images::Progress> {
-        let resolve = async |runtime: Arc<Runtime>| {
-            Ok(match runtime.resolve(&name).await.map_err(failed)? {
-                None => images::Progress::Pending,
-                Some(Image { digest, size_bytes }) => {
-                    images::Progress::Ready(images::Resolved { digest, size_bytes })
-                }
-            })
-        };
-        workloads_call(accessor, |functions| &functions.resolve, resolve).await
-    }
-}
-
-impl<T: Send> workloads::HostWithStore<T> for Calls {
-    async fn start(accessor: &Accessor<T, Self>, workload: types::Workload) -> Answered<()> {
-        let start =
-            async |runtime: Arc<Runtime>| runtime.start(described(workload)?).await.map_err(failed);
-        workloads_call(accessor, |functions| &functions.start, start).await
-    }
-
-    async fn observe(accessor: &Accessor<T, Self>, id: String) -> Answered<types::State> {
-        let observe = async |runtime: Arc<Runtime>| {
-            Ok(match runtime.observe(identified(&id)?).await.map_err(failed)? {
-                State::Absent => types::State::Absent,
-                State::Starting => types::State::Starting,
-                State::Healthy => types::State::Healthy,
-                State::Unhealthy(reason) => types::State::Unhealthy(reason),
-                State::Failed(reason) => types::State::Failed(reason),
-            })
-        };
-        workloads_call(accessor, |functions| &functions.observe, observe).await
-    }
-
-    async fn stop(accessor: &Accessor<T, Self>, id: String, grace_ms: u32) -> Answered<()> {
-        let stop = async |runtime: Arc<Runtime>| {
-            let grace = Duration::from_millis(grace_ms.into());
-            runtime.stop(identified(&id)?, grace).await.map_err(failed)
-        };
-        workloads_call(accessor, |functions| &functions.stop, stop).await
-    }
-
-    async fn list(accessor: &Accessor<T, Self>) -> Answered<Vec<String>> {
-        let list = async |runtime: Arc<Runtime>| {
-            let ids = runtime.list().await.map_err(failed)?;
-            Ok(ids.iter().map(WorkloadId::to_string).collect())
-        };
-        workloads_call(accessor, |functions| &functions.list, list).await
-    }
-}
-
-impl<T: Send> ingress::HostWithStore<T> for Calls {
-    async fn publish(accessor: &Accessor<T, Self>, routes: Vec<ingress::Route>) -> Answered<()> {
-        let publish = async |runtime: Arc<Runtime>| {
-            let route = |route: ingress::Route| {
-                Ok(Route { host: route.host, workload: identified(&route.workload)? })
-            };
-            runtime.publish(routes.into_iter().map(route).collect::<Answered<_>>()?);
-            Ok(())
-        };
-        workloads_call(accessor, |functions| &functions.publish, publish).await
-    }
-}
-
-impl<T: Send> logs::HostWithStore<T> for Calls {
-    async fn tail(
-        accessor: &Accessor<T, Self>,
-        workload: String,
-        limit: u32,
-    ) -> Answered<Vec<logs::Entry>> {
-        let tail = async |runtime: Arc<Runtime>| {
-            let entries = runtime.log.tail(identified(&workload)?, limit.min(TAIL) as usize);
-            Ok(entries.into_iter().map(entry).collect())
-        };
-        logs_call(accessor, |functions| &functions.tail, tail).await
-    }
-
-    async fn after(
-        accessor: &Accessor<T, Self>,
-        workload: String,
-        sequence: u64,
-        wait_ms: u32,
-    ) -> Answered<Vec<logs::Entry>> {
-        let after = async |runtime: Arc<Runtime>| {
-            let wait = Duration::from_millis(wait_ms.min(LONGEST_WAIT_MS).into());
-            let found = runtime.log.after(identified(&workload)?, sequence, AFTER, wait).await;
-            let ended = || types::Error::NotFound(format!("{workload} writes no more"));
-            Ok(found.ok_or_else(ended)?.into_iter().map(entry).collect())
-        };
-        logs_call(accessor, |functions| &functions.after, after).await
-    }
-}
-
 fn identified(id: &str) -> Answered<WorkloadId> {
     WorkloadId::parse(id).map_err(failed)
-}
-
-fn described(workload: types::Workload) -> Answered<Workload> {
-    Ok(Workload {
-        id: identified(&workload.id)?,
-        service: workload.service,
-        kind: match workload.kind {
-            types::Kind::Web => Kind::Web,
-            types::Kind::Worker => Kind::Worker,
-            types::Kind::Cron => Kind::Cron,
-        },
-        image: workload.image,
-        command: workload.command,
-        variables: workload.variables,
-        cpu_millis: workload.cpu_millis,
-        memory_bytes: workload.memory_bytes,
-        schedule: workload.schedule,
-    })
-}
-
-fn entry(entry: Entry) -> logs::Entry {
-    logs::Entry {
-        sequence: entry.sequence,
-        at: entry.at,
-        output: match entry.output {
-            Output::Stdout => logs::Output::Stdout,
-            Output::Stderr => logs::Output::Stderr,
-        },
-        message: entry.message,
-    }
 }
 
 fn failed(error: Error) -> types::Error {
     match error {
         Error::NotFound(text) => types::Error::NotFound(text),
+        Error::Conflict(text) => types::Error::Conflict(text),
         Error::Invalid(text) => types::Error::Invalid(text),
         Error::Unavailable(text) => types::Error::Unavailable(text),
         Error::Quota(text) => types::Error::Quota(text),

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use windlass_engine::Destination;
 
-/// The id of a workload: the UUID of its deployment, in lower case.
+use crate::images::Image;
+use crate::job::{Job, JobState};
+
+/// The id of a workload: the UUID of its deployment or database, in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkloadId(uuid::Uuid);
 
@@ -42,6 +45,40 @@ pub enum Kind {
     Worker,
     /// Runs at set times.
     Cron,
+    /// Keeps data in volumes and is reached by TCP.
+    Database,
+}
+
+impl Kind {
+    /// The lower-case word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Worker => "worker",
+            Self::Cron => "cron",
+            Self::Database => "database",
+        }
+    }
+}
+
+/// A volume in a workload. It is kept when the workload is stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// Where it is seen inside.
+    pub path: String,
+}
+
+/// How a workload that runs is asked whether it works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// By `GET /`: any answer below 500 will do.
+    Http,
+    /// By this program and its arguments, run inside.
+    Command(Vec<String>),
+    /// It is not asked: what has run for a moment works.
+    Unasked,
 }
 
 /// A workload as it should be.
@@ -49,8 +86,12 @@ pub enum Kind {
 pub struct Workload {
     /// Its id.
     pub id: WorkloadId,
-    /// The service it is a release of; for labels and logs.
+    /// The service it is a release of, or the database it is; for labels and logs.
     pub service: String,
+    /// Under which name the others on its network reach it.
+    pub name: String,
+    /// Whom it can reach: what is on one network is on no other.
+    pub network: String,
     /// What it is for.
     pub kind: Kind,
     /// The image, by its digest.
@@ -65,6 +106,31 @@ pub struct Workload {
     pub memory_bytes: u64,
     /// When a cron workload runs: five fields of crontab(5), UTC.
     pub schedule: String,
+    /// What it keeps.
+    pub volumes: Vec<Volume>,
+    /// How it is asked whether it works.
+    pub health: Health,
+    /// The port inside it that is reached from outside; 0 leaves it to its variables and image.
+    pub port: u16,
+}
+
+/// What a workload takes of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time at present, in thousandths of a core.
+    pub cpu_millis: u32,
+    /// Memory at present, in bytes.
+    pub memory_bytes: u64,
+    /// The most memory it may take, in bytes.
+    pub memory_limit_bytes: u64,
+    /// Bytes read from disks since it was started.
+    pub block_read_bytes: u64,
+    /// Bytes written to disks since it was started.
+    pub block_written_bytes: u64,
+    /// Bytes received over its network since it was started.
+    pub network_received_bytes: u64,
+    /// Bytes sent over its network since it was started.
+    pub network_sent_bytes: u64,
 }
 
 /// How a workload is doing.
@@ -88,6 +154,9 @@ pub enum Error {
     /// No such image or workload.
     #[error("{0}")]
     NotFound(String),
+    /// The state of the named thing stands against it.
+    #[error("{0}")]
+    Conflict(String),
     /// The image or the description of the workload cannot be used.
     #[error("{0}")]
     Invalid(String),
@@ -110,6 +179,10 @@ pub trait Driver: Send + Sync {
     /// Its name, as a cluster names its driver.
     fn name(&self) -> &'static str;
 
+    /// Finds the content of an image by its name and fetches it where it is not here; `None` while
+    /// it is being fetched.
+    fn resolve<'a>(&'a self, name: &'a str) -> DriverFuture<'a, Option<Image>>;
+
     /// Sees to it that this workload runs. One that is there stays as it is.
     fn start(&self, workload: Workload) -> DriverFuture<'_, ()>;
 
@@ -125,4 +198,25 @@ pub trait Driver: Send + Sync {
 
     /// Where the requests of a `web` workload go; `None` when it has none of this id.
     fn destination(&self, id: WorkloadId) -> Option<Arc<dyn Destination>>;
+
+    /// Where a workload is reached on this machine; `None` for what is reached in no such way.
+    fn address(&self, id: WorkloadId) -> DriverFuture<'_, Option<String>>;
+
+    /// What a workload takes now; `None` when it does not run, and where nobody counts.
+    fn usage(&self, id: WorkloadId) -> DriverFuture<'_, Option<Usage>>;
+
+    /// The names of all volumes it has.
+    fn list_volumes(&self) -> DriverFuture<'_, Vec<String>>;
+
+    /// Sees to it that there is no volume of this name.
+    fn remove_volume<'a>(&'a self, name: &'a str) -> DriverFuture<'a, ()>;
+
+    /// Sees to it that this job runs or has run. One that is there stays as it is.
+    fn start_job(&self, job: Job) -> DriverFuture<'_, ()>;
+
+    /// How a job is doing now.
+    fn observe_job(&self, id: WorkloadId) -> DriverFuture<'_, JobState>;
+
+    /// Sees to it that there is no job of this id.
+    fn remove_job(&self, id: WorkloadId) -> DriverFuture<'_, ()>;
 }

@@ -22,7 +22,7 @@ const FETCHED_TOGETHER: usize = 64;
 /// An image whose content is here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// `sha256:` and 64 hexadecimal digits.
+    /// `sha256:` and 64 hexadecimal digits; of a container's image, after its name and `@`.
     pub digest: String,
     /// Its size, in bytes.
     pub size_bytes: u64,

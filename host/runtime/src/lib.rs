@@ -7,19 +7,27 @@
 //! Nothing here decides what should run. That is written in the database and read by the
 //! reconciler, which is a component.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "jobs of containers write and read them"))]
+mod archives;
 mod bindings;
 mod capability;
 mod driver;
 mod images;
 mod ingress;
+mod job;
 mod logbook;
 mod runtime;
+mod schedule;
 mod wasm;
 
+pub use archives::Archives;
 pub use capability::RuntimeCapability;
-pub use driver::{Driver, DriverFuture, Error, Kind, State, Workload, WorkloadId};
+pub use driver::{
+    Driver, DriverFuture, Error, Health, Kind, State, Usage, Volume, Workload, WorkloadId,
+};
 pub use images::{Image, ImageFuture, ImageStore, Images, LOCAL, Registry};
 pub use ingress::{Found, Ingress, Route};
+pub use job::{Job, JobInput, JobOutcome, JobState};
 pub use logbook::{Entry, LogBook, LogWriter, Output};
-pub use runtime::Runtime;
+pub use runtime::{Drivers, Runtime};
 pub use wasm::WasmDriver;

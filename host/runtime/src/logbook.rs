@@ -226,9 +226,13 @@ impl LogBook {
 impl LogWriter {
     /// Writes one line, without its end.
     pub fn write(&self, output: Output, message: &str) {
+        self.write_at(output, message, now());
+    }
+
+    /// Writes one line that was written at some time, in microseconds since the Unix epoch.
+    pub(crate) fn write_at(&self, output: Output, message: &str, at: i64) {
         let mut lines = lock(&self.book.lines);
-        let entry =
-            Entry { sequence: lines.last + 1, at: now(), output, message: message.to_owned() };
+        let entry = Entry { sequence: lines.last + 1, at, output, message: message.to_owned() };
         // A disk that is full costs the lines their life after a restart, and nothing else.
         if let Err(error) = self.log.append(self.id, &mut lines, &entry) {
             tracing::debug!(workload = %self.id, "a line was not kept on disk: {error}");

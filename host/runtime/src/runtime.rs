@@ -1,68 +1,175 @@
-//! What the reconciler works with: one driver, the images, the ingress and the log.
+//! What the reconciler works with: the drivers, the images, the ingress and the log.
+//!
+//! A workload is carried by one driver for its whole life, and which one is said by its image: a
+//! component is named by its digest alone, a container's image by its name and its digest.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::driver::{Driver, Error, State, Workload, WorkloadId};
-use crate::images::{Image, Images};
+use crate::archives::Archives;
+use crate::driver::{Driver, Error, State, Usage, Workload, WorkloadId};
+use crate::images::{Image, LOCAL};
 use crate::ingress::{Ingress, Route};
+use crate::job::{Job, JobState};
 use crate::logbook::LogBook;
 
 /// The longest time a stopped workload may take to end what it has begun.
 const LONGEST_GRACE: Duration = Duration::from_secs(300);
 
+/// What carries workloads.
+pub struct Drivers {
+    /// Runs components.
+    pub components: Arc<dyn Driver>,
+    /// Runs containers, where this host has something that does.
+    pub containers: Option<Arc<dyn Driver>>,
+}
+
 /// Everything behind `windlass:runtime`.
 pub struct Runtime {
-    /// Runs workloads.
-    driver: Arc<dyn Driver>,
-    /// Finds their images.
-    pub(crate) images: Arc<Images>,
+    /// Run workloads.
+    drivers: Drivers,
     /// Leads requests to them.
     ingress: Arc<Ingress>,
     /// Keeps what they write.
     pub(crate) log: Arc<LogBook>,
+    /// What jobs write and read.
+    pub(crate) archives: Archives,
     /// Names this host among those that share a database.
     pub(crate) holder: String,
 }
 
+impl Drivers {
+    /// The one that carries workloads of an image, by its digest.
+    fn of(&self, digest: &str) -> Result<&Arc<dyn Driver>, Error> {
+        if digest.contains('@') { self.containers() } else { Ok(&self.components) }
+    }
+
+    /// The one that knows an image by its name.
+    fn knowing(&self, name: &str) -> Result<&Arc<dyn Driver>, Error> {
+        if name.starts_with(LOCAL) { Ok(&self.components) } else { self.containers() }
+    }
+
+    fn containers(&self) -> Result<&Arc<dyn Driver>, Error> {
+        self.containers.as_ref().ok_or_else(|| {
+            Error::Invalid(format!(
+                "this host runs no containers: docker_host is `none`; name a pushed component \
+                 {LOCAL}<name>:<tag>, or have the operator set docker_host"
+            ))
+        })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<dyn Driver>> {
+        std::iter::once(&self.components).chain(&self.containers)
+    }
+}
+
 impl Runtime {
-    /// A runtime over one driver.
+    /// A runtime over these drivers.
     pub fn new(
-        driver: Arc<dyn Driver>,
-        images: Arc<Images>,
+        drivers: Drivers,
         ingress: Arc<Ingress>,
         log: Arc<LogBook>,
+        archives: Archives,
         holder: String,
     ) -> Self {
-        Self { driver, images, ingress, log, holder }
+        Self { drivers, ingress, log, archives, holder }
     }
 
     pub(crate) async fn resolve(&self, name: &str) -> Result<Option<Image>, Error> {
-        self.images.resolve(name).await
+        self.drivers.knowing(name)?.resolve(name).await
     }
 
     pub(crate) async fn start(&self, workload: Workload) -> Result<(), Error> {
         let id = workload.id;
-        let started = self.driver.start(workload).await;
+        let driver = self.drivers.of(&workload.image)?;
+        let started = driver.start(workload).await;
         if let Err(error) = &started {
-            tracing::warn!(workload = %id, driver = self.driver.name(), "not started: {error}");
+            tracing::warn!(workload = %id, driver = driver.name(), "not started: {error}");
         }
         started
     }
 
     pub(crate) async fn observe(&self, id: WorkloadId) -> Result<State, Error> {
-        self.driver.observe(id).await
+        for driver in self.drivers.all() {
+            match driver.observe(id).await? {
+                State::Absent => {}
+                found => return Ok(found),
+            }
+        }
+        Ok(State::Absent)
     }
 
     pub(crate) async fn stop(&self, id: WorkloadId, grace: Duration) -> Result<(), Error> {
-        self.driver.stop(id, grace.min(LONGEST_GRACE)).await
+        for driver in self.drivers.all() {
+            driver.stop(id, grace.min(LONGEST_GRACE)).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<WorkloadId>, Error> {
-        self.driver.list().await
+        let mut ids = Vec::new();
+        for driver in self.drivers.all() {
+            ids.extend(driver.list().await?);
+        }
+        Ok(ids)
     }
 
     pub(crate) fn publish(&self, routes: Vec<Route>) {
-        self.ingress.publish(routes, |id| self.driver.destination(id));
+        let destination = |id| self.drivers.all().find_map(|driver| driver.destination(id));
+        self.ingress.publish(routes, destination);
+    }
+
+    pub(crate) async fn address(&self, id: WorkloadId) -> Result<Option<String>, Error> {
+        for driver in self.drivers.all() {
+            if let Some(address) = driver.address(id).await? {
+                return Ok(Some(address));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) async fn usage(&self, id: WorkloadId) -> Result<Option<Usage>, Error> {
+        for driver in self.drivers.all() {
+            if let Some(usage) = driver.usage(id).await? {
+                return Ok(Some(usage));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) async fn list_volumes(&self) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for driver in self.drivers.all() {
+            names.extend(driver.list_volumes().await?);
+        }
+        Ok(names)
+    }
+
+    pub(crate) async fn remove_volume(&self, name: &str) -> Result<(), Error> {
+        for driver in self.drivers.all() {
+            driver.remove_volume(name).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn start_job(&self, job: Job) -> Result<(), Error> {
+        self.drivers.of(&job.image)?.start_job(job).await
+    }
+
+    pub(crate) async fn observe_job(&self, id: WorkloadId) -> Result<JobState, Error> {
+        for driver in self.drivers.all() {
+            match driver.observe_job(id).await? {
+                JobState::Absent => {}
+                found => return Ok(found),
+            }
+        }
+        Ok(JobState::Absent)
+    }
+
+    pub(crate) async fn remove_job(&self, id: WorkloadId) -> Result<(), Error> {
+        for driver in self.drivers.all() {
+            driver.remove_job(id).await?;
+        }
+        Ok(())
     }
 }

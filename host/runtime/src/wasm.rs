@@ -8,6 +8,7 @@
 mod program;
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -18,8 +19,11 @@ use windlass_engine::{
     Surroundings, WorkloadSettings,
 };
 
-use crate::driver::{Driver, DriverFuture, Error, Kind, State, Workload, WorkloadId};
-use crate::images::Images;
+use crate::driver::{
+    Driver, DriverFuture, Error, Health, Kind, State, Usage, Workload, WorkloadId,
+};
+use crate::images::{Image, Images};
+use crate::job::{Job, JobState};
 use crate::logbook::{LINE_BYTES, LogBook, LogWriter, Output};
 use program::Supervised;
 
@@ -74,6 +78,7 @@ impl WasmDriver {
     }
 
     async fn run(&self, workload: Workload) -> Result<Running, Error> {
+        check(&workload)?;
         let starting = || Error::Unavailable("the host is starting".to_owned());
         let engine = self.engine.get().ok_or_else(starting)?;
         let content = self.images.content(&workload.image).await?;
@@ -84,7 +89,7 @@ impl WasmDriver {
                 let loaded = engine.load_service(settings, content).await;
                 Running::Service(loaded.map_err(refused)?)
             }
-            Kind::Worker | Kind::Cron => {
+            Kind::Worker | Kind::Cron | Kind::Database => {
                 let program = engine.load_program(settings, content).await.map_err(refused)?;
                 let log = self.log.writer(workload.id);
                 Running::Program(Supervised::start(program, &workload, log)?)
@@ -125,6 +130,10 @@ impl WasmDriver {
 impl Driver for WasmDriver {
     fn name(&self) -> &'static str {
         "wasm"
+    }
+
+    fn resolve<'a>(&'a self, name: &'a str) -> DriverFuture<'a, Option<Image>> {
+        Box::pin(self.images.resolve(name))
     }
 
     fn start(&self, workload: Workload) -> DriverFuture<'_, ()> {
@@ -185,6 +194,49 @@ impl Driver for WasmDriver {
             Running::Program(_) => None,
         }
     }
+
+    fn address(&self, _id: WorkloadId) -> DriverFuture<'_, Option<String>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn usage(&self, _id: WorkloadId) -> DriverFuture<'_, Option<Usage>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn list_volumes(&self) -> DriverFuture<'_, Vec<String>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn remove_volume<'a>(&'a self, _name: &'a str) -> DriverFuture<'a, ()> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn start_job(&self, _job: Job) -> DriverFuture<'_, ()> {
+        let reason = "a component cannot be run as a job; name the image of a container";
+        Box::pin(ready(Err(Error::Invalid(reason.to_owned()))))
+    }
+
+    fn observe_job(&self, _id: WorkloadId) -> DriverFuture<'_, JobState> {
+        Box::pin(ready(Ok(JobState::Absent)))
+    }
+
+    fn remove_job(&self, _id: WorkloadId) -> DriverFuture<'_, ()> {
+        Box::pin(ready(Ok(())))
+    }
+}
+
+/// What a component cannot have: it has no files to keep and opens no ports.
+fn check(workload: &Workload) -> Result<(), Error> {
+    let wrong = if workload.kind == Kind::Database {
+        "a component cannot be a database"
+    } else if !workload.volumes.is_empty() {
+        "a component has no files, and so no volumes"
+    } else if matches!(workload.health, Health::Command(_)) {
+        "a component has no programs inside that could say whether it works"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid(format!("{wrong}; name the image of a container")))
 }
 
 /// Asks a service for its root, as the ingress would. Any answer below 500 will do: what it has

@@ -18,6 +18,8 @@ const UNSHOWN: &str = "management.token.unshown";
 const KEYS: &str = "keys";
 /// The directory of what workloads wrote.
 const WORKLOAD_LOGS: &str = "logs";
+/// The directory of what jobs write and read.
+const BACKUPS: &str = "backups";
 /// The file with this host's name among those that share a database.
 const HOST_NAME: &str = "host.name";
 /// The directory of compiled code.
@@ -124,6 +126,14 @@ impl DataDirectory {
             self.dir.create_dir(WORKLOAD_LOGS).context("the directory of workloads' logs")?;
         }
         self.dir.open_dir(WORKLOAD_LOGS).context("the directory of workloads' logs")
+    }
+
+    /// The directory of what jobs write and read, made when it is not there.
+    pub(crate) fn backups(&self) -> anyhow::Result<Dir> {
+        if !self.dir.is_dir(BACKUPS) {
+            self.dir.create_dir(BACKUPS).context("the directory of backups")?;
+        }
+        self.dir.open_dir(BACKUPS).context("the directory of backups")
     }
 
     /// The name of this host among those that share a database: made once, so that after a restart

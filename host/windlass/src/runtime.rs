@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_gateway::Deployed;
-use windlass_runtime::{Found, Images, Ingress, LogBook, Runtime, WasmDriver};
+use windlass_runtime::{Archives, Drivers, Found, Images, Ingress, LogBook, Runtime, WasmDriver};
 use windlass_storage::Database;
 
 use crate::configuration::Configuration;
@@ -40,10 +40,10 @@ impl Workloads {
         let driver = Arc::new(WasmDriver::new(Arc::clone(&images), Arc::clone(&log)));
         let ingress = Arc::new(Ingress::new(&configuration.base_domain));
         let runtime = Arc::new(Runtime::new(
-            Arc::clone(&driver) as _,
-            Arc::clone(&images),
+            Drivers { components: Arc::clone(&driver) as _, containers: None },
             Arc::clone(&ingress),
             Arc::clone(&log),
+            Archives::new(data.backups()?),
             data.host_name()?,
         ));
         Ok(Self { driver, runtime, images, records, ingress, log })

@@ -16,6 +16,12 @@ pub(crate) fn label(service: &str, project: &str) -> String {
     clip(label, LABEL_BYTES)
 }
 
+/// What the others on its network call a service: its name, as far as it can be a label.
+pub(crate) fn network_name(service: &str) -> String {
+    let slug = slug(service);
+    if slug.is_empty() { "service".to_owned() } else { clip(&slug, LABEL_BYTES) }
+}
+
 /// The same with a part of the id, for a service whose plain label is taken.
 pub(crate) fn distinct_label(plain: &str, id: ServiceId) -> String {
     // The last digits of a UUID of version 7 are random; the first are the time.

@@ -8,10 +8,10 @@ use super::{Outcome, step};
 use crate::deployments::{self, Deployment, DeploymentStatus, NewDeployment};
 use crate::error::{Conflict, Error, Result};
 use crate::events::Action;
-use crate::ids::{DeploymentId, ServiceId, UserId};
+use crate::ids::{DeploymentId, ServiceId, UserId, WorkloadId};
 use crate::operations::{DEADLINE_SECONDS, LEASE_SECONDS};
 use crate::projects::{self, NewProject};
-use crate::runtime::{IngressRoute, Runtime, Workload, WorkloadKind, WorkloadState};
+use crate::runtime::{Health, IngressRoute, Runtime, Workload, WorkloadKind, WorkloadState};
 use crate::services::{
     self, BuildConfigChange, NewService, Service, ServiceChange, ServiceKind, ServiceStatus,
     Source, SourceKind,
@@ -113,8 +113,8 @@ impl Stage {
         let running = self.runtime.workloads();
         let running: Vec<_> =
             running.iter().map(|workload| (workload.id, workload.image.as_str())).collect();
-        assert_eq!(running, [(id, digest)]);
-        let route = IngressRoute { host: "web-harbour".to_owned(), workload: id };
+        assert_eq!(running, [(id.into(), digest)]);
+        let route = IngressRoute { host: "web-harbour".to_owned(), workload: id.into() };
         assert_eq!(self.runtime.routes(), [route]);
         let service = self.service();
         assert_eq!(service.status, ServiceStatus::Running);
@@ -159,6 +159,9 @@ fn a_deployment_becomes_live_with_everything_it_runs_with() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(workload.variables, [pair("COLOUR", "blue"), pair("SIZE", "large")]);
     assert_eq!((workload.cpu_millis, workload.memory_bytes), (500, 512 << 20));
+    let project = stage.service().project_id.to_string();
+    assert_eq!((&*workload.name, &workload.network), ("web", &project));
+    assert_eq!((&workload.health, workload.port), (&Health::Http, 0));
     let deployment = stage.deployment(id);
     assert!(deployment.started_at.is_some() && deployment.completed_at.is_some());
     let ctx = stage.world.as_user(stage.user);
@@ -246,7 +249,7 @@ fn a_deployment_is_said_to_be_live_only_when_visitors_reach_it() {
         steps += 1;
         assert!(steps < 20, "it never is");
     }
-    let route = IngressRoute { host: "web-harbour".to_owned(), workload: id };
+    let route = IngressRoute { host: "web-harbour".to_owned(), workload: id.into() };
     assert_eq!(stage.runtime.routes(), [route]);
     assert_eq!(stage.service().status, ServiceStatus::Running);
 }
@@ -375,7 +378,7 @@ fn what_nobody_wants_is_taken_away() {
     let id = stage.deploy().id;
     stage.settle();
     let mut stray: Workload = stage.runtime.workloads()[0].clone();
-    stray.id = DeploymentId::from_u128(99);
+    stray.id = WorkloadId::from_u128(99);
     stage.runtime.smuggle(stray);
     stage.settle();
     stage.check_live(id, "sha256:1");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::workload;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::ids::{DeploymentId, ServiceId};
+use crate::ids::{DeploymentId, ServiceId, WorkloadId};
 use crate::runtime::{Fault, IngressRoute, Runtime};
 use crate::store::LiveService;
 
@@ -15,16 +15,16 @@ const GRACE_MS: u32 = 10_000;
 
 pub(super) async fn tidy(ctx: &Context<'_>, runtime: &dyn Runtime) -> Result<()> {
     // First what runs, then what is wanted: what is started in between is in the second then.
-    let running: BTreeSet<DeploymentId> =
+    let running: BTreeSet<WorkloadId> =
         runtime.list().await.map_err(unavailable)?.into_iter().collect();
     let live = ctx.store.live_services().await?;
     let coming = ctx.store.unfinished_deployments().await?;
-    for missing in live.iter().filter(|live| !running.contains(&live.deployment_id)) {
+    for missing in live.iter().filter(|live| !running.contains(&live.deployment_id.into())) {
         bring_back(ctx, runtime, missing.deployment_id).await?;
     }
     publish_live(runtime, &live).await?;
-    let wanted: BTreeSet<DeploymentId> =
-        live.iter().map(|live| live.deployment_id).chain(coming).collect();
+    let wanted: BTreeSet<WorkloadId> =
+        live.iter().map(|live| live.deployment_id).chain(coming).map(WorkloadId::from).collect();
     for unwanted in running.difference(&wanted) {
         runtime.stop(*unwanted, GRACE_MS).await.map_err(unavailable)?;
     }
@@ -56,7 +56,8 @@ async fn publish_live(runtime: &dyn Runtime, live: &[LiveService]) -> Result<()>
 /// A live release is not here: the machine was restarted, or somebody removed it by hand.
 async fn bring_back(ctx: &Context<'_>, runtime: &dyn Runtime, id: DeploymentId) -> Result<()> {
     let Some(deployment) = ctx.store.deployment_to_carry_out(id).await? else { return Ok(()) };
-    if let Ok(workload) = workload(&deployment) {
+    let Some(place) = ctx.store.service_place(deployment.service_id).await? else { return Ok(()) };
+    if let Ok(workload) = workload(&deployment, place) {
         // One that cannot be started keeps nobody else from it; it is tried again next time.
         _ = runtime.start(&workload).await;
     }
@@ -67,7 +68,7 @@ fn routes(live: &[LiveService]) -> Vec<IngressRoute> {
     let route = |live: &LiveService| {
         live.host
             .as_ref()
-            .map(|host| IngressRoute { host: host.clone(), workload: live.deployment_id })
+            .map(|host| IngressRoute { host: host.clone(), workload: live.deployment_id.into() })
     };
     live.iter().filter_map(route).collect()
 }

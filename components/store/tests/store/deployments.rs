@@ -104,15 +104,15 @@ async fn a_story_of_releases_is_carried_out(fixture: Fixture) {
     let third = deploy().await;
     assert_eq!((third.status, third.error.as_str()), (DeploymentStatus::Failed, "it crashed"));
     let running: Vec<_> = runtime.workloads().into_iter().map(|workload| workload.id).collect();
-    assert_eq!(running, [second.id]);
+    assert_eq!(running, [second.id.into()]);
     fixture.world.clock.advance_seconds(1);
     let back = deployments::roll_back(&ctx, &first.id.to_string()).await.unwrap();
     settle(&fixture, &store, &runtime).await;
     let workloads = runtime.workloads();
-    assert_eq!((workloads.len(), workloads[0].id), (1, back.id));
+    assert_eq!((workloads.len(), workloads[0].id), (1, back.id.into()));
     assert_eq!(workloads[0].image, "sha256:1");
     let routes = runtime.routes();
-    assert_eq!((routes[0].host.as_str(), routes[0].workload), ("web-harbour", back.id));
+    assert_eq!((routes[0].host.as_str(), routes[0].workload), ("web-harbour", back.id.into()));
     let listed = deployments::list(&ctx, &service).await.unwrap();
     let statuses: Vec<_> = listed.iter().map(|row| row.status.as_str()).collect();
     assert_eq!(statuses, ["live", "failed", "retired", "retired"]);

@@ -1,7 +1,6 @@
 //! Workloads that are programs: workers, which are started again when they end, and cron ones,
 //! which run at their times.
 
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use windlass_engine::{Ended, Program, RequestContext};
 
 use crate::driver::{Error, Kind, State, Workload};
 use crate::logbook::{LogWriter, Output};
+use crate::schedule;
 
 /// A worker that runs for so long is taken for one that works.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
@@ -49,10 +49,10 @@ impl Supervised {
         }));
         let task = match workload.kind {
             Kind::Cron => {
-                let schedule = schedule(&workload.schedule)?;
+                let schedule = schedule::parse(&workload.schedule)?;
                 tokio::spawn(run_at_times(program, schedule, log))
             }
-            Kind::Web | Kind::Worker => {
+            Kind::Web | Kind::Worker | Kind::Database => {
                 tokio::spawn(keep_running(program, Arc::clone(&state), log))
             }
         };
@@ -81,17 +81,6 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// Five fields as in crontab(5), UTC.
-fn schedule(text: &str) -> Result<Cron, Error> {
-    let fields = text.split_whitespace().count();
-    let parsed = if fields == 5 { Cron::from_str(text).ok() } else { None };
-    parsed.ok_or_else(|| {
-        Error::Invalid(format!(
-            "CRON_SCHEDULE is {text:?}: use five fields as in crontab(5), such as 0 * * * *"
-        ))
-    })
 }
 
 async fn keep_running(program: Program, state: Arc<Mutex<Progress>>, log: LogWriter) {
@@ -135,22 +124,5 @@ async fn run(program: &Program) -> String {
     match program.run(RequestContext::internal("program", LIFETIME)).await {
         Ok(Ended::Well) => "it ended by itself".to_owned(),
         Ok(Ended::Badly(how)) | Err(how) => how,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-
-    #[test]
-    fn schedules_have_five_fields() {
-        for text in ["0 * * * *", "*/5 0-6 * * MON-FRI", "0 0 1 1 *"] {
-            assert!(schedule(text).is_ok(), "{text}");
-        }
-        for text in ["", "* * * *", "* * * * * *", "61 * * * *", "@hourly", "a b c d e"] {
-            let refused = schedule(text).map(drop).unwrap_err();
-            assert!(refused.to_string().contains("crontab"), "{text}: {refused}");
-        }
     }
 }

@@ -35,7 +35,9 @@ async fn every_interface_of_ours_needs_its_grant() {
         ("windlass:identity/tokens@0.1.0", "issue", "identity"),
         ("windlass:storage/sql@0.1.0", "query", "storage"),
         ("windlass:runtime/logs@0.1.0", "tail", "logs"),
+        ("windlass:runtime/measurements@0.1.0", "measure", "measurements"),
         ("windlass:runtime/workloads@0.1.0", "start", "workloads"),
+        ("windlass:runtime/jobs@0.1.0", "start", "workloads"),
         ("windlass:runtime/images@0.1.0", "resolve", "workloads"),
         ("windlass:runtime/ingress@0.1.0", "publish", "workloads"),
     ] {

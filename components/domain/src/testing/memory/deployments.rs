@@ -9,7 +9,7 @@ use crate::ids::{DeploymentId, Revision, ServiceId, UserId};
 use crate::operations::Operation;
 use crate::services::ServiceStatus;
 use crate::store::{
-    DeploymentReads, DeploymentWrites, LiveService, OperationReads, OperationWrites,
+    DeploymentReads, DeploymentWrites, LiveService, OperationReads, OperationWrites, ServicePlace,
 };
 use crate::time::Timestamp;
 
@@ -230,6 +230,16 @@ impl OperationReads for MemoryStore {
         self.read(|state| {
             let found = state.hostnames.iter().find(|(_, of)| *of == service);
             found.map(|(host, _)| host.clone())
+        })
+    }
+
+    fn service_place(&self, id: ServiceId) -> PortFuture<'_, Result<Option<ServicePlace>>> {
+        self.read(|state| {
+            let found = state.services.iter().find(|service| service.id == id);
+            found.map(|service| ServicePlace {
+                project_id: service.project_id,
+                name: service.name.clone(),
+            })
         })
     }
 
