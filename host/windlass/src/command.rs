@@ -106,6 +106,22 @@ pub(crate) struct ServeSettings {
     #[arg(long, value_name = "DOMAIN")]
     #[serde(skip_serializing_if = "Option::is_none")]
     base_domain: Option<String>,
+    /// Private networks that are reached for tenants all the same, such as `10.0.0.0/8`
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outbound_allow: Option<Vec<String>>,
+    /// API of GitHub, or of a GitHub Enterprise such as `https://github.example/api/v3`
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git_github_url: Option<String>,
+    /// GitLab, such as `https://gitlab.example`
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git_gitlab_url: Option<String>,
+    /// API of Bitbucket
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git_bitbucket_url: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -9,7 +9,10 @@ use anyhow::{Context, anyhow, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+use url::Url;
 use windlass_gateway::{Cors, GatewayLimits};
+use windlass_outbound::Outbound;
+use windlass_source::Addresses;
 
 use crate::command::{ServeSettings, Settings};
 use crate::telemetry;
@@ -48,6 +51,10 @@ pub(crate) struct Configuration {
     pub(crate) drain: Duration,
     /// Under which domain what tenants deploy is reached.
     pub(crate) base_domain: String,
+    /// Where the host connects to for tenants.
+    pub(crate) outbound: Outbound,
+    /// Where git providers are.
+    pub(crate) git: Addresses,
 }
 
 /// The configuration as written. Every key is also a flag (with hyphens) and a variable:
@@ -73,6 +80,10 @@ struct Raw {
     stall_seconds: u32,
     drain_seconds: u32,
     base_domain: String,
+    outbound_allow: Vec<String>,
+    git_github_url: String,
+    git_gitlab_url: String,
+    git_bitbucket_url: String,
 }
 
 impl Default for Raw {
@@ -96,12 +107,16 @@ impl Default for Raw {
             stall_seconds: 30,
             drain_seconds: 30,
             base_domain: "localhost".to_owned(),
+            outbound_allow: Vec::new(),
+            git_github_url: "https://api.github.com".to_owned(),
+            git_gitlab_url: "https://gitlab.com".to_owned(),
+            git_bitbucket_url: "https://api.bitbucket.org".to_owned(),
         }
     }
 }
 
 /// Names of all keys, which are also the variables that are read.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 22] = [
     "listen",
     "manage",
     "data_dir",
@@ -120,6 +135,10 @@ const KEYS: [&str; 18] = [
     "stall_seconds",
     "drain_seconds",
     "base_domain",
+    "outbound_allow",
+    "git_github_url",
+    "git_gitlab_url",
+    "git_bitbucket_url",
 ];
 
 impl Configuration {
@@ -202,6 +221,12 @@ impl Raw {
             limits,
             drain: seconds("drain_seconds", self.drain_seconds)?,
             base_domain: domain(self.base_domain)?,
+            outbound: outbound(&self.outbound_allow)?,
+            git: Addresses {
+                github: provider("git_github_url", &self.git_github_url)?,
+                gitlab: provider("git_gitlab_url", &self.git_gitlab_url)?,
+                bitbucket: provider("git_bitbucket_url", &self.git_bitbucket_url)?,
+            },
         })
     }
 
@@ -263,6 +288,27 @@ fn domain(text: String) -> anyhow::Result<String> {
     bail!("base_domain is {text:?}; use a domain such as apps.example.com")
 }
 
+fn outbound(networks: &[String]) -> anyhow::Result<Outbound> {
+    Outbound::allowing(networks).map_err(|wrong| {
+        anyhow!("outbound_allow has {wrong:?}; use networks such as 10.0.0.0/8, or addresses")
+    })
+}
+
+/// The address of a git provider. Whatever a user of it may see goes there, so that credentials in
+/// it, and what is no base of other addresses, are mistakes.
+fn provider(key: &str, text: &str) -> anyhow::Result<Url> {
+    let is_base = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let url = text.parse().ok().filter(is_base);
+    url.with_context(|| format!("{key} is {text:?}; use a URL such as https://git.example.com"))
+}
+
 fn proxies(texts: &[String]) -> anyhow::Result<Vec<IpAddr>> {
     let parse = |text: &String| {
         text.parse().with_context(|| format!("trusted_proxies has {text:?}; use IP addresses"))
@@ -314,6 +360,11 @@ mod tests {
         check(|raw| raw.trusted_proxies = vec!["proxy".to_owned()], "trusted_proxies");
         check(|raw| raw.drain_seconds = 0, "drain_seconds");
         check(|raw| raw.otlp_endpoint = "localhost".to_owned(), "otlp_endpoint");
+        check(|raw| raw.outbound_allow = vec!["intranet".to_owned()], "outbound_allow");
+        check(|raw| raw.outbound_allow = vec!["10.0.0.0/8".to_owned()], "");
+        check(|raw| raw.git_github_url = "github.com".to_owned(), "git_github_url");
+        check(|raw| raw.git_gitlab_url = "https://a:b@gitlab.example".to_owned(), "git_gitlab_url");
+        check(|raw| raw.git_bitbucket_url = "https://x.example/a?b".to_owned(), "git_bitbucket");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod printer;
 mod records;
 mod runtime;
 mod serve;
+mod source;
 mod telemetry;
 mod tls;
 

@@ -14,6 +14,7 @@ use windlass_engine::{Capability, Engine, Fleet};
 use windlass_gateway::{Authenticator, Gateway, Operations, OperationsCapability, reconcile};
 use windlass_identity::{Identity, IdentityCapability, SecretsCapability};
 use windlass_runtime::RuntimeCapability;
+use windlass_source::{Hosting, SourceCapability};
 use windlass_storage::{Database, StorageCapability};
 
 use crate::configuration::Configuration;
@@ -22,7 +23,7 @@ use crate::management::{self, Management};
 use crate::pages::Reference;
 use crate::runtime::{Visitors, Workloads};
 use crate::telemetry::{self, Telemetry};
-use crate::{installed, printer, records, tls};
+use crate::{installed, printer, records, source, tls};
 
 /// How often idle instances, old idempotency keys and collected metrics are looked after.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
@@ -68,7 +69,9 @@ async fn serve(
     let operations = Arc::new(Operations::default());
 
     let workloads = Arc::new(Workloads::open(&configuration, &data, &database)?);
-    let fleet = fleet(&data, &database, &identity, &operations, &workloads, &map).await?;
+    let hosting = source::hosting(&configuration, &identity)?;
+    let capabilities = capabilities(&database, &identity, &operations, &workloads, hosting);
+    let fleet = fleet(&data, capabilities, &database, &workloads, &map).await?;
 
     // Whatever can be wrong was said by now, but for the listeners themselves.
     let listener = listen("listen", configuration.listen).await?;
@@ -121,22 +124,32 @@ async fn serve(
     Ok(())
 }
 
-/// Puts the engine together with everything components may be granted, and starts what should run.
-async fn fleet(
-    data: &DataDirectory,
+/// Everything components may be granted.
+fn capabilities(
     database: &Arc<Database>,
     identity: &Arc<Identity>,
     operations: &Arc<Operations>,
     workloads: &Workloads,
-    map: &installed::Map,
-) -> anyhow::Result<Arc<Fleet>> {
-    let capabilities: Vec<Arc<dyn Capability>> = vec![
+    hosting: Hosting,
+) -> Vec<Arc<dyn Capability>> {
+    vec![
         Arc::new(StorageCapability::new(Arc::clone(database))),
         Arc::new(IdentityCapability::new(Arc::clone(identity))),
         Arc::new(SecretsCapability::new(Arc::clone(identity))),
         Arc::new(OperationsCapability::new(Arc::clone(operations))),
         Arc::new(RuntimeCapability::new(Arc::clone(&workloads.runtime))),
-    ];
+        Arc::new(SourceCapability::new(Arc::new(hosting))),
+    ]
+}
+
+/// Puts the engine together with what components may be granted, and starts what should run.
+async fn fleet(
+    data: &DataDirectory,
+    capabilities: Vec<Arc<dyn Capability>>,
+    database: &Arc<Database>,
+    workloads: &Workloads,
+    map: &installed::Map,
+) -> anyhow::Result<Arc<Fleet>> {
     let engine = Arc::new(Engine::new(&data.cache()?, capabilities)?);
     workloads.driver.attach(Arc::clone(&engine));
     let ledger = Arc::new(records::Releases::new(database, map.named()));

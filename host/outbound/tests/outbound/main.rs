@@ -1,0 +1,3 @@
+//! HTTP to others who are not what they seem.
+
+mod client;

@@ -1,0 +1,3 @@
+//! Git providers who are not what they seem. What they answer well is tested end to end.
+
+mod hosting;
