@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
 
@@ -43,6 +45,7 @@ def main() -> int:
 def start(data: str, log) -> tuple[subprocess.Popen, str]:
     """The server, and where it listens."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WINDLASS_")}
+    environment |= git_providers()
     arguments = ["serve", "--listen", "127.0.0.1:0", "--manage", "127.0.0.1:0", "--data-dir", data]
     server = subprocess.Popen(
         [ROOT / "target/debug/windlass", *arguments, "--manifest", ROOT / "spin.toml"],
@@ -52,6 +55,28 @@ def start(data: str, log) -> tuple[subprocess.Popen, str]:
         if line.startswith("listening on "):
             return server, line.removeprefix("listening on ").strip()
     sys.exit(f"the server ended with {server.wait()}: {pathlib.Path(log.name).read_text()}")
+
+
+class RefusesTokens(BaseHTTPRequestHandler):
+    """A git provider that knows no token: a run reaches nobody outside."""
+
+    def do_GET(self) -> None:  # noqa: N802 (the name is the library's)
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def git_providers() -> dict[str, str]:
+    """What makes a server ask a git provider of ours."""
+    provider = ThreadingHTTPServer(("127.0.0.1", 0), RefusesTokens)
+    threading.Thread(target=provider.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{provider.server_port}"
+    keys = ["GITHUB", "GITLAB", "BITBUCKET"]
+    allowed = {"WINDLASS_OUTBOUND_ALLOW": '["127.0.0.1"]'}
+    return {f"WINDLASS_GIT_{key}_URL": url for key in keys} | allowed
 
 
 def examine(base: str, data: str) -> int:

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::future::PortBound;
 use crate::ids::UserId;
 use crate::operations::Signal;
+use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub struct Context<'a> {
     pub store: &'a dyn Store,
     /// Wakes whoever carries out what is promised here.
     pub signal: &'a dyn Signal,
+    /// Seals what must not be read again.
+    pub secrets: &'a dyn Secrets,
 }
 
 impl Context<'_> {

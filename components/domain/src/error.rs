@@ -27,6 +27,8 @@ pub enum Kind {
     Service,
     /// A release of a service.
     Deployment,
+    /// A user's access to a git provider.
+    GitAccount,
     /// A row of the audit trail.
     Event,
 }
@@ -41,6 +43,7 @@ impl Kind {
             Self::Environment => "environment",
             Self::Service => "service",
             Self::Deployment => "deployment",
+            Self::GitAccount => "git account",
             Self::Event => "event",
         }
     }
@@ -69,7 +72,7 @@ impl Violation {
 }
 
 /// Which conflict it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
     /// The row was changed by someone else between our read and our write. Asking again helps.
     StaleRevision,
@@ -77,6 +80,9 @@ pub enum Conflict {
     PreconditionFailed,
     /// The state of the thing stands against the request.
     State(&'static str),
+    /// What somebody else says of the thing stands against the request. The text is fit for the
+    /// client.
+    Elsewhere(String),
 }
 
 /// Why an operation was not carried out.
@@ -102,7 +108,7 @@ pub enum Error {
     #[error("{}", summary(.0))]
     Invalid(Vec<Violation>),
     /// The request contradicts the state of the thing.
-    #[error("{}", conflict_message(*.kind, *.cause))]
+    #[error("{}", conflict_message(*.kind, .cause))]
     Conflict {
         /// What stands against it.
         kind: Kind,
@@ -129,6 +135,10 @@ pub enum Error {
         /// For the log only.
         internal: String,
     },
+    /// Something the operation needs is not to be had here, or not now, and the client should know
+    /// what. The text is fit for the client.
+    #[error("{0}")]
+    NotAvailable(Cow<'static, str>),
     /// A fault of ours.
     #[error("internal error")]
     Internal {
@@ -181,7 +191,8 @@ impl Error {
             | Self::Conflict { .. }
             | Self::Unauthenticated(_)
             | Self::Forbidden(_)
-            | Self::QuotaExceeded { .. } => None,
+            | Self::QuotaExceeded { .. }
+            | Self::NotAvailable(_) => None,
         }
     }
 }
@@ -199,12 +210,13 @@ fn summary(violations: &[Violation]) -> String {
     text
 }
 
-fn conflict_message(kind: Kind, cause: Conflict) -> String {
+fn conflict_message(kind: Kind, cause: &Conflict) -> String {
     match cause {
         Conflict::StaleRevision => format!("the {kind} was changed by another request"),
         Conflict::PreconditionFailed => {
             format!("the {kind} does not have the expected revision")
         }
-        Conflict::State(reason) => reason.to_owned(),
+        Conflict::State(reason) => (*reason).to_owned(),
+        Conflict::Elsewhere(reason) => reason.clone(),
     }
 }

@@ -38,6 +38,8 @@ pub enum Resource {
     Service,
     /// A release of a service.
     Deployment,
+    /// A user's access to a git provider.
+    GitAccount,
 }
 
 impl Resource {
@@ -48,6 +50,7 @@ impl Resource {
             Self::Project => "project",
             Self::Service => "service",
             Self::Deployment => "deployment",
+            Self::GitAccount => "git_account",
         }
     }
 
@@ -58,6 +61,7 @@ impl Resource {
             "project" => Some(Self::Project),
             "service" => Some(Self::Service),
             "deployment" => Some(Self::Deployment),
+            "git_account" => Some(Self::GitAccount),
             _ => None,
         }
     }

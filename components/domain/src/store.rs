@@ -10,7 +10,10 @@ use crate::environments::Environment;
 use crate::error::Result;
 use crate::events::{ChainHead, Event, EventQuery};
 use crate::future::{PortBound, PortFuture};
-use crate::ids::{DeploymentId, OrganizationId, ProjectId, Revision, ServiceId, UserId};
+use crate::git::GitAccount;
+use crate::ids::{
+    DeploymentId, GitAccountId, OrganizationId, ProjectId, Revision, ServiceId, UserId,
+};
 use crate::operations::Operation;
 use crate::organizations::{Membership, Organization};
 use crate::page::{Page, PageRequest};
@@ -21,7 +24,13 @@ use crate::users::{Account, User};
 
 /// Everything that can be read, and the way to write.
 pub trait Store:
-    UserReads + ProjectReads + ServiceReads + DeploymentReads + OperationReads + EventReads
+    UserReads
+    + ProjectReads
+    + ServiceReads
+    + DeploymentReads
+    + OperationReads
+    + GitAccountReads
+    + EventReads
 {
     /// Starts a transaction.
     fn begin<'a>(&'a self) -> PortFuture<'a, Result<Box<dyn Transaction + 'a>>>;
@@ -36,6 +45,7 @@ pub trait Transaction:
     + ServiceWrites
     + DeploymentWrites
     + OperationWrites
+    + GitAccountWrites
     + EventWrites
 {
     /// Makes the writes durable. After an error none of them remains.
@@ -292,6 +302,25 @@ pub trait OperationWrites: PortBound {
 
     /// How many operations of a service have not ended.
     fn unfinished_operations(&self, service: ServiceId) -> PortFuture<'_, Result<i64>>;
+}
+
+/// Reading git accounts.
+pub trait GitAccountReads: PortBound {
+    /// The accounts of a user, oldest first.
+    fn list_git_accounts(&self, user: UserId) -> PortFuture<'_, Result<Vec<GitAccount>>>;
+
+    /// The account with this id, if it is this user's.
+    fn git_account(
+        &self,
+        user: UserId,
+        id: GitAccountId,
+    ) -> PortFuture<'_, Result<Option<GitAccount>>>;
+}
+
+/// Writing git accounts.
+pub trait GitAccountWrites: PortBound {
+    /// Adds an account. `AlreadyExists` when the user has one at this provider.
+    fn insert_git_account<'a>(&'a self, account: &'a GitAccount) -> PortFuture<'a, Result<()>>;
 }
 
 /// Reading the audit trail.

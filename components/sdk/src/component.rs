@@ -57,11 +57,13 @@ where
         ids: &ports::RandomIds,
         store: &store,
         signal: granted.signal,
+        secrets: granted.secrets,
     };
     let ports = Ports {
         identity: granted.identity,
         logs: granted.logs,
         measurements: granted.measurements,
+        hosting: granted.hosting,
     };
     send(router.dispatch(&request, &context, ports).await)
 }
@@ -77,6 +79,7 @@ pub async fn with_context<T>(work: impl AsyncFnOnce(&Context<'_>) -> T) -> T {
         ids: &ports::RandomIds,
         store: &store,
         signal: Granted::NOTHING.signal,
+        secrets: Granted::NOTHING.secrets,
     };
     work(&context).await
 }

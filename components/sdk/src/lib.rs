@@ -62,6 +62,8 @@ pub use spin_sdk;
 /// - `operations`: waking the reconciler
 /// - `logs`: what workloads wrote
 /// - `measurements`: what workloads take of the machine
+/// - `secrets`: sealing
+/// - `source`: git providers
 ///
 /// Natively this makes nothing.
 #[macro_export]

@@ -1,21 +1,25 @@
 //! The domain's ports over the host's interfaces. What the host refuses becomes an error of the
 //! domain here; its text goes to the log and never to the client.
 
+mod hosting;
 mod identity;
 mod logs;
 mod measurements;
 mod operations;
+mod secrets;
 mod storage;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use windlass_domain::Timestamp;
 use windlass_domain::context::{Caller, Clock, Ids, Origin};
+use windlass_domain::git::Hosting;
 use windlass_domain::identity::Identity;
 use windlass_domain::ids::UserId;
 use windlass_domain::logs::Logs;
 use windlass_domain::measurements::Measurements;
 use windlass_domain::operations::Signal;
+use windlass_domain::secrets::Secrets;
 
 use crate::bindings::windlass::identity::caller::{self as wit_caller, Authentication};
 use crate::request::Request;
@@ -36,12 +40,20 @@ pub struct Granted {
     pub(crate) logs: &'static dyn Logs,
     pub(crate) measurements: &'static dyn Measurements,
     pub(crate) signal: &'static dyn Signal,
+    pub(crate) secrets: &'static dyn Secrets,
+    pub(crate) hosting: &'static dyn Hosting,
 }
 
 impl Granted {
     /// Nothing.
-    pub const NOTHING: Self =
-        Self { identity: &Nothing, logs: &Nothing, measurements: &Nothing, signal: &Nothing };
+    pub const NOTHING: Self = Self {
+        identity: &Nothing,
+        logs: &Nothing,
+        measurements: &Nothing,
+        signal: &Nothing,
+        secrets: &Nothing,
+        hosting: &Nothing,
+    };
 
     /// With passwords, tokens and limits.
     #[must_use]
@@ -65,6 +77,18 @@ impl Granted {
     #[must_use]
     pub const fn operations(self, signal: &'static dyn Signal) -> Self {
         Self { signal, ..self }
+    }
+
+    /// With sealed secrets.
+    #[must_use]
+    pub const fn secrets(self, secrets: &'static dyn Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// With git providers.
+    #[must_use]
+    pub const fn source(self, hosting: &'static dyn Hosting) -> Self {
+        Self { hosting, ..self }
     }
 }
 

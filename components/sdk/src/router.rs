@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use http::{Method, StatusCode};
 use windlass_domain::Context;
+use windlass_domain::git::Hosting;
 use windlass_domain::identity::Identity;
 use windlass_domain::logs::Logs;
 use windlass_domain::measurements::Measurements;
@@ -36,6 +37,8 @@ pub struct Ports<'a> {
     pub logs: &'static dyn Logs,
     /// What workloads take of the machine.
     pub measurements: &'static dyn Measurements,
+    /// Git providers.
+    pub hosting: &'a dyn Hosting,
 }
 
 /// Names as in the route, values decoded.

@@ -102,6 +102,7 @@ where
             identity: &world.identity,
             logs: self.host.logs,
             measurements: self.host.measurements,
+            hosting: &world.hosting,
         };
         let mut response = block_on(self.host.router.dispatch(&request, &context, ports));
         block_on(response.collect());

@@ -23,6 +23,8 @@
 //! | `deployments::list`, `view`, `log` | `membership`, `user_account`, `project`, `service`, `deployment`, `deployment_log` | | |
 //! | `deployments::create`, `roll_back` | `membership`, `user_account`, `project` | `service`, `deployment`, `event_chain` | `operation`, `hostname`, `event` |
 //! | `reconcile::step` | `hostname` | `service`, `deployment`, `operation`, `event_chain` | `deployment_log`, `event` |
+//! | `git::list`, `repositories` | `git_account` | | |
+//! | `git::create` | `user_account`, `organization` | `event_chain` | `git_account`, `event` |
 //! | `events::list`, `list_for_resource` | `event` | | |
 //!
 //! Deleting a project cascades to `environment` and `service`, and deleting a service to what is
@@ -35,6 +37,7 @@ mod environments;
 mod errors;
 mod events;
 pub mod executor;
+mod git;
 mod operations;
 mod organizations;
 pub mod platform;

@@ -21,6 +21,8 @@ pub const READS: &[(&str, &str)] = &[
     ("operations next due", crate::operations::NEXT_DUE),
     ("operations live services", crate::operations::LIVE_SERVICES),
     ("operations unfinished deployments", crate::operations::UNFINISHED_DEPLOYMENTS),
+    ("git accounts list", crate::git::LIST),
+    ("git accounts view", crate::git::VIEW),
     ("events list", crate::events::LIST),
     ("events list for resource", crate::events::LIST_FOR_RESOURCE),
     ("events chain", crate::events::CHAIN),

@@ -121,7 +121,9 @@ fn failed(error: &domain::Error) -> Response {
                 Conflict::PreconditionFailed => {
                     (StatusCode::PRECONDITION_FAILED, "PRECONDITION_FAILED")
                 }
-                Conflict::StaleRevision | Conflict::State(_) => (StatusCode::CONFLICT, "CONFLICT"),
+                Conflict::StaleRevision | Conflict::State(_) | Conflict::Elsewhere(_) => {
+                    (StatusCode::CONFLICT, "CONFLICT")
+                }
             };
             answer(status, code, Details::of_resource(*kind))
         }
@@ -144,6 +146,10 @@ fn failed(error: &domain::Error) -> Response {
         domain::Error::Unavailable { .. } => {
             answer(StatusCode::SERVICE_UNAVAILABLE, "DEPENDENCY_UNAVAILABLE", Details::default())
                 .with_header("retry-after", RETRY_AFTER_SECONDS.to_string())
+        }
+        // What is missing is told; when it will be there is not known.
+        domain::Error::NotAvailable(_) => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, "DEPENDENCY_UNAVAILABLE", Details::default())
         }
         domain::Error::Internal { .. } => {
             answer(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", Details::default())
@@ -229,6 +235,7 @@ mod tests {
                 "the project does not have the expected revision",
             ),
             (Conflict::State("busy"), 409, "CONFLICT", "busy"),
+            (Conflict::Elsewhere("they say no".to_owned()), 409, "CONFLICT", "they say no"),
         ] {
             check(
                 DomainError::Conflict { kind: Kind::Project, cause },
@@ -267,6 +274,12 @@ mod tests {
             503,
             Some(("retry-after", "1")),
             json!({"error": "the service is unavailable", "code": "DEPENDENCY_UNAVAILABLE", "details": {}}),
+        );
+        check(
+            DomainError::NotAvailable("GitLab cannot be reached".into()),
+            503,
+            None,
+            json!({"error": "GitLab cannot be reached", "code": "DEPENDENCY_UNAVAILABLE", "details": {}}),
         );
         check(
             DomainError::internal_fault("row 7"),

@@ -4,6 +4,7 @@
 
 mod audit;
 mod deployments;
+mod git;
 mod logs;
 mod projects;
 mod services;
@@ -11,6 +12,7 @@ mod users;
 
 pub use audit::{AuditLogListView, AuditLogView};
 pub use deployments::{DeploymentView, DeploymentsView, RollbackView, WrappedDeploymentView};
+pub use git::{GitProviderView, GitRepositoryView};
 pub use logs::{DeploymentLogsView, LogEntryView, ServiceLogsView};
 pub use projects::{PaginationView, ProjectView, ProjectsView};
 pub use services::{BuildConfigView, ResourceConfigView, ServiceSourceView, ServiceView};

@@ -1,6 +1,7 @@
 //! Storage in memory: one state, copied for a transaction and put back at its commit.
 
 mod deployments;
+mod git;
 mod transaction;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use crate::environments::{Environment, PRODUCTION};
 use crate::error::{Error, Result};
 use crate::events::{ChainHead, Event, EventQuery};
 use crate::future::PortFuture;
+use crate::git::GitAccount;
 use crate::ids::{DeploymentId, OrganizationId, ProjectId, ServiceId, UserId};
 use crate::operations::Operation;
 use crate::organizations::{Membership, Organization, Role};
@@ -33,6 +35,7 @@ struct State {
     deployments: Vec<Deployment>,
     deployment_log: Vec<(DeploymentId, LogLine)>,
     operations: Vec<(Operation, String, Timestamp)>,
+    git_accounts: Vec<GitAccount>,
     events: Vec<Event>,
 }
 
@@ -79,6 +82,7 @@ impl MemoryStore {
         state.users.retain(|(user, _)| user.id != id);
         state.organizations.retain(|(organization, _)| organization.personal_of != Some(id));
         state.memberships.retain(|membership| membership.user_id != id);
+        state.git_accounts.retain(|account| account.user_id != id);
     }
 
     /// Deletes the environments of a project.
@@ -99,6 +103,11 @@ impl MemoryStore {
     /// Every membership, in the order they were added.
     pub fn memberships(&self) -> Vec<Membership> {
         lock(&self.state).memberships.clone()
+    }
+
+    /// Every git account, in the order they were added.
+    pub fn git_accounts(&self) -> Vec<GitAccount> {
+        lock(&self.state).git_accounts.clone()
     }
 
     /// The whole audit trail, in the order it was written.

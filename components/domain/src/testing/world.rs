@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 
-use super::{CountedSignal, FakeIdentity, FakeRuntime, MemoryStore};
+use super::{CountedSignal, FakeHosting, FakeIdentity, FakeRuntime, FakeSecrets, MemoryStore};
 use crate::context::{Caller, Clock, Context, Ids, Origin};
 use crate::ids::UserId;
 use crate::projects::{self, NewProject};
@@ -68,6 +68,10 @@ pub struct World {
     pub store: MemoryStore,
     /// Passwords, tokens and limits.
     pub identity: FakeIdentity,
+    /// Sealed secrets.
+    pub secrets: FakeSecrets,
+    /// Git providers.
+    pub hosting: FakeHosting,
     /// What was raised.
     pub signal: CountedSignal,
 }
@@ -79,6 +83,8 @@ impl Default for World {
             ids: CountedIds::default(),
             store: MemoryStore::default(),
             identity: FakeIdentity::default(),
+            secrets: FakeSecrets,
+            hosting: FakeHosting::default(),
             signal: CountedSignal::default(),
         }
     }
@@ -98,6 +104,7 @@ impl World {
             ids: &self.ids,
             store: &self.store,
             signal: &self.signal,
+            secrets: &self.secrets,
         }
     }
 

@@ -23,7 +23,7 @@ on_both_databases!(
     audit_reads_the_trail_and_cannot_write_it,
 );
 
-fn grant(read: &[&str], write: &[&str], append: &[&str]) -> StorageGrant {
+pub(crate) fn grant(read: &[&str], write: &[&str], append: &[&str]) -> StorageGrant {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     StorageGrant { read: owned(read), write: owned(write), append: owned(append) }
 }

@@ -21,6 +21,7 @@ macro_rules! on_both_databases {
 
 mod deployments;
 mod events;
+mod git;
 mod grants;
 mod plans;
 mod projects;

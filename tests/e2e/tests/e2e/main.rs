@@ -32,6 +32,7 @@ mod clients;
 mod components;
 mod deployments;
 mod durability;
+mod git;
 mod hostile;
 mod http;
 mod idempotency;

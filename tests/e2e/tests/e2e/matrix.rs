@@ -84,6 +84,7 @@ struct Victim {
     project: Value,
     service: Value,
     deployments: Value,
+    git_provider: Value,
 }
 
 impl Victim {
@@ -91,6 +92,9 @@ impl Victim {
         let account = Account::register(&server.client()).await;
         let project = account.create_project("Precious").await;
         let id = text(&project, "id").to_owned();
+        let token = json!({"type": "github", "access_token": "precious"});
+        let git_provider =
+            account.client.post("/api/v1/git/providers", &token).await.expect(201).json();
         let image = push(server, "precious:1", "workload_blue").await;
         let tenant = Tenant { account, project: id };
         let service = tenant.service("precious", "web", &image).await;
@@ -99,12 +103,14 @@ impl Victim {
         let deployments = view(format!("/api/v1/services/{service}/deployments")).await;
         let service = view(format!("/api/v1/services/{service}")).await;
         let project = view(format!("/api/v1/projects/{}", tenant.project)).await;
-        Self { account: tenant.account, project, service, deployments }
+        Self { account: tenant.account, project, service, deployments, git_provider }
     }
 
     /// The path of an operation on what is the victim's.
     fn path(&self, operation: &Operation) -> String {
-        let thing = if operation.path.contains("/services/{id}") {
+        let thing = if operation.path.contains("{providerId}") {
+            &self.git_provider
+        } else if operation.path.contains("/services/{id}") {
             &self.service
         } else if operation.path.contains("/deployments/{id}") {
             &self.deployments["deployments"][0]
@@ -115,6 +121,7 @@ impl Victim {
             .path
             .replace("{project_id}", text(&self.project, "id"))
             .replace("{resource}", "project")
+            .replace("{providerId}", text(thing, "id"))
             .replace("{id}", text(thing, "id"))
     }
 
@@ -128,7 +135,10 @@ impl Victim {
         let method: Method = operation.method.parse().expect("a method of the document");
         let writes = method == Method::POST || method == Method::PUT;
         let request = client.request(method, path);
-        let body = json!({"name": "Taken over", "type": "web", "description": "Taken over"});
+        let mut body = json!({"name": "Taken over", "type": "web", "description": "Taken over"});
+        if operation.path.contains("/git/") {
+            body = json!({"type": "gitlab", "access_token": "theirs"});
+        }
         if writes { request.json(&body).send().await } else { request.send().await }
     }
 
@@ -141,6 +151,8 @@ impl Victim {
         let deployments = format!("/api/v1/services/{}/deployments", text(&self.service, "id"));
         let deployments = client.get(&deployments).await.expect(200).json();
         assert_eq!(deployments, self.deployments, "nothing was deployed or put back");
+        let providers = client.get("/api/v1/git/providers").await.expect(200).json();
+        assert_eq!(providers, json!([self.git_provider]));
         let profile = client.get("/api/v1/user/profile").await.expect(200).json();
         assert_ne!(profile["name"], "Taken over");
     }

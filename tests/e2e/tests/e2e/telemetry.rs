@@ -44,7 +44,7 @@ async fn what_a_component_prints_is_found_by_the_id_of_its_request() {
 async fn every_function_of_the_host_has_a_metric() {
     let server = Server::start();
     let granted = json!({
-        "grants": ["storage", "identity", "secrets", "operations"],
+        "grants": ["storage", "identity", "secrets", "operations", "source"],
         "storage": {"write": ["project"]},
     });
     let caller = install_with("caller", &fixture("every_function"), &granted);
@@ -53,9 +53,9 @@ async fn every_function_of_the_host_has_a_metric() {
     assert_eq!(failed, "", "a function that should work did not");
     let metrics = server.management().metrics().await;
     let has = |line: &str| metrics.lines().any(|metric| metric.starts_with(line));
-    let functions: Vec<_> =
-        ["storage", "identity", "secrets", "operations"].into_iter().flat_map(functions).collect();
-    assert!(functions.len() >= 16, "{functions:?}");
+    let packages = ["storage", "identity", "secrets", "operations", "source"];
+    let functions: Vec<_> = packages.into_iter().flat_map(functions).collect();
+    assert!(functions.len() >= 17, "{functions:?}");
     // What only the reconciler may call has a test of its own.
     for function in functions.iter().filter(|function| *function != HOLDER) {
         let labels = format!("{{function=\"{function}\",component=\"caller\"");
@@ -69,6 +69,7 @@ async fn every_function_of_the_host_has_a_metric() {
         ("identity.throttle.admit", "quota"),
         ("secrets.vault.seal", "invalid"),
         ("operations.signal.raise", "invalid"),
+        ("source.hosting.repositories", "invalid"),
     ] {
         let labels = format!("{{function=\"{function}\",component=\"caller\",error=\"{error}\"}}");
         assert!(has(&format!("windlass_host_call_errors_total{labels} 1")), "{labels}\n{metrics}");

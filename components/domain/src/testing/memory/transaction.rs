@@ -212,7 +212,7 @@ impl EventWrites for MemoryTransaction<'_> {
     }
 }
 
-fn refuse_taken<T>(
+pub(super) fn refuse_taken<T>(
     kind: Kind,
     field: &'static str,
     rows: &[T],

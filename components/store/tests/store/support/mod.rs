@@ -19,7 +19,7 @@ use windlass_storage::{Database, Migrations, Options};
 pub(crate) use executor::SessionExecutor;
 
 /// What the tests of the rules' storage may touch: everything there is.
-const EVERY_TABLE: [&str; 12] = [
+const EVERY_TABLE: [&str; 13] = [
     "user_account",
     "organization",
     "membership",
@@ -30,6 +30,7 @@ const EVERY_TABLE: [&str; 12] = [
     "deployment_log",
     "operation",
     "hostname",
+    "git_account",
     "event",
     "event_chain",
 ];
