@@ -37,6 +37,8 @@ const REVOCATIONS: Duration = Duration::from_secs(5);
 /// Serves until SIGTERM or SIGINT, then lets requests end.
 pub(crate) fn run(configuration: Configuration) -> anyhow::Result<ExitCode> {
     let telemetry = Telemetry::start(&configuration)?;
+    // Only builds for tests have points at which they fail; others pass over the variable.
+    let _failures = fail::FailScenario::setup();
     // More threads than cores: a component that computes is then one of several the system
     // shares the cores among, and never all of them.
     let threads = std::thread::available_parallelism().map_or(2, usize::from) + 2;

@@ -15,4 +15,4 @@ pub mod server;
 pub use account::Account;
 pub use client::{Answer, Client};
 pub use management::Management;
-pub use server::{Database, Server, ServerOptions};
+pub use server::{CrashPoint, Database, Server, ServerOptions};

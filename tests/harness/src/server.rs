@@ -41,12 +41,34 @@ pub struct ServerOptions {
     pub manifest: Option<PathBuf>,
     /// More environment, such as `WINDLASS_LOG`.
     pub environment: Vec<(String, String)>,
+    /// Where the process ends as by a power cut, once.
+    pub crash: Option<CrashPoint>,
+}
+
+/// A call of a component into the host, after which the host ends itself before anybody learns what
+/// the call did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// The component and the function, such as `reconciler/runtime.workloads.start`.
+    pub call: String,
+    /// How many of these calls go well before.
+    pub after: usize,
+}
+
+impl CrashPoint {
+    /// As the variable `FAILPOINTS` says it.
+    fn order(&self) -> String {
+        match self.after {
+            0 => format!("{}=return", self.call),
+            after => format!("{}={after}*off->return", self.call),
+        }
+    }
 }
 
 impl ServerOptions {
     /// The default for a database.
     pub fn on(database: Database) -> Self {
-        Self { database, manifest: None, environment: Vec::new() }
+        Self { database, manifest: None, environment: Vec::new(), crash: None }
     }
 }
 
@@ -177,6 +199,14 @@ impl Server {
     /// Starts it again on the same data. Its ports are new ones.
     pub fn restart(&mut self) {
         self.kill();
+        self.options.crash = None;
+        self.launch();
+    }
+
+    /// The same, and it will end itself where it is told to.
+    pub fn restart_to_crash(&mut self, point: CrashPoint) {
+        self.kill();
+        self.options.crash = Some(point);
         self.launch();
     }
 
@@ -227,6 +257,9 @@ impl Server {
             .envs(self.options.environment.iter().cloned());
         if let Some(url) = &self.database_url {
             command.env("WINDLASS_DATABASE", url);
+        }
+        if let Some(point) = &self.options.crash {
+            command.env("FAILPOINTS", point.order());
         }
         command
     }

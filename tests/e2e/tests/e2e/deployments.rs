@@ -4,6 +4,7 @@ pub(crate) mod story;
 
 mod crashes;
 mod endings;
+mod power_cuts;
 mod programs;
 mod refusals;
 mod visits;
