@@ -19,16 +19,21 @@ pub(crate) struct Request(Vec<u8>);
 impl Request {
     /// A `GET`, with a bearer token or without one.
     pub(crate) fn get(path: &str, token: Option<&str>) -> Self {
-        Self::new("GET", path, token, b"")
+        Self::new("GET", "localhost", path, token, b"")
+    }
+
+    /// A `GET` of the root of a host, without a token.
+    pub(crate) fn visit(host: &str) -> Self {
+        Self::new("GET", host, "/", None, b"")
     }
 
     /// A request with a JSON body.
     pub(crate) fn json(method: &str, path: &str, token: Option<&str>, body: &[u8]) -> Self {
-        Self::new(method, path, token, body)
+        Self::new(method, "localhost", path, token, body)
     }
 
-    fn new(method: &str, path: &str, token: Option<&str>, body: &[u8]) -> Self {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
+    fn new(method: &str, host: &str, path: &str, token: Option<&str>, body: &[u8]) -> Self {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
         if let Some(token) = token {
             head += &format!("authorization: Bearer {token}\r\n");
         }

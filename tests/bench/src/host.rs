@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use toml::Table;
@@ -91,10 +93,27 @@ impl Host {
 
     /// Asks the management listener and expects 200.
     pub(crate) async fn manage(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        self.manage_expecting(200, method, path, body).await
+    }
+
+    /// Keeps a component as an image under a local name.
+    pub(crate) async fn push_image(&self, name: &str, wasm: &[u8]) -> Result<()> {
+        let body = json!({ "name": name, "wasm": STANDARD.encode(wasm) });
+        self.manage_expecting(201, "POST", "/v1/images", &body).await?;
+        Ok(())
+    }
+
+    async fn manage_expecting(
+        &self,
+        status: u16,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value> {
         let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
         let request = Request::json(method, path, Some(&self.token), &body);
         let address = self.process.management.context("windlass has a management listener")?;
-        expect(address, &request, 200, path).await
+        expect(address, &request, status, path).await
     }
 
     /// What a component came to, by name.
@@ -107,27 +126,38 @@ impl Host {
 
     /// Registers a user with a page of projects, and answers a token.
     pub(crate) async fn seed(&self) -> Result<String> {
-        let address = self.address();
-        let (email, password) = ("bench@example.test", "correct horse battery");
-        let user = json!({"email": email, "password": password, "name": "Bench"});
-        let post = |path: &str, token: Option<&str>, body: &Value| {
-            Request::json("POST", path, token, body.to_string().as_bytes())
-        };
-        let register = "/api/v1/auth/register";
-        expect(address, &post(register, None, &user), 201, register).await?;
-        let login = "/api/v1/auth/login";
-        let credentials = json!({"email": email, "password": password});
-        let session = expect(address, &post(login, None, &credentials), 200, login).await?;
-        let token = session["token"].as_str().context("a login answers a token")?;
+        let token = self.register().await?;
         for number in 1..=PROJECTS {
             let project = json!({
                 "name": format!("Project {number}"),
                 "description": format!("What project number {number} is for, in a sentence."),
             });
-            let projects = "/api/v1/projects";
-            expect(address, &post(projects, Some(token), &project), 201, projects).await?;
+            self.create("/api/v1/projects", Some(&token), &project).await?;
         }
-        Ok(token.to_owned())
+        Ok(token)
+    }
+
+    /// Registers a user and answers a token.
+    pub(crate) async fn register(&self) -> Result<String> {
+        let (email, password) = ("bench@example.test", "correct horse battery");
+        let user = json!({"email": email, "password": password, "name": "Bench"});
+        self.create("/api/v1/auth/register", None, &user).await?;
+        let credentials = json!({"email": email, "password": password}).to_string();
+        let login = "/api/v1/auth/login";
+        let request = Request::json("POST", login, None, credentials.as_bytes());
+        let session = expect(self.address(), &request, 200, login).await?;
+        Ok(session["token"].as_str().context("a login answers a token")?.to_owned())
+    }
+
+    /// Creates something and answers what the API says of it.
+    pub(crate) async fn create(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: &Value,
+    ) -> Result<Value> {
+        let request = Request::json("POST", path, token, body.to_string().as_bytes());
+        expect(self.address(), &request, 201, path).await
     }
 }
 

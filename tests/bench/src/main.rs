@@ -16,6 +16,7 @@ mod rows;
 mod table;
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -52,6 +53,8 @@ enum Rows {
     Starts,
     /// Resident memory
     Memory,
+    /// How long deployments take, and visits of what was deployed
+    Deploys,
 }
 
 /// The servers windlass is compared with; started by the bench itself.
@@ -69,6 +72,12 @@ enum Server {
     /// Say hello
     #[command(hide = true)]
     Hello,
+    /// Pass every request on to one server
+    #[command(hide = true)]
+    Proxy {
+        /// The server
+        upstream: SocketAddr,
+    },
 }
 
 /// How much is measured.
@@ -81,10 +90,28 @@ pub(crate) struct Plan {
     pub(crate) swaps: usize,
     /// Cold starts; warm ones are twice as many.
     pub(crate) starts: usize,
+    /// Services whose deployment is timed one after the other.
+    pub(crate) deploys: usize,
+    /// Services that are deployed all at once.
+    pub(crate) services: usize,
 }
 
-const FULL: Plan = Plan { rounds: 5, round: Duration::from_secs(3), swaps: 200, starts: 3 };
-const QUICK: Plan = Plan { rounds: 3, round: Duration::from_secs(1), swaps: 40, starts: 1 };
+const FULL: Plan = Plan {
+    rounds: 5,
+    round: Duration::from_secs(3),
+    swaps: 200,
+    starts: 3,
+    deploys: 20,
+    services: 100,
+};
+const QUICK: Plan = Plan {
+    rounds: 3,
+    round: Duration::from_secs(1),
+    swaps: 40,
+    starts: 1,
+    deploys: 5,
+    services: 20,
+};
 
 fn main() -> ExitCode {
     match run(&Bench::parse()) {
@@ -117,6 +144,7 @@ async fn serve(server: &Server) -> Result<()> {
     match server {
         Server::Native { data, remember } => native::projects(data, *remember).await,
         Server::Hello => native::hello().await,
+        Server::Proxy { upstream } => native::proxy(*upstream).await,
     }
 }
 
@@ -134,6 +162,7 @@ async fn measure(bench: &Bench) -> Result<()> {
             Rows::Swaps => rows::swaps::swaps(&plan).await?,
             Rows::Starts => rows::starts::starts(&plan).await?,
             Rows::Memory => rows::memory::memory(&plan).await?,
+            Rows::Deploys => rows::deploys::deploys(&plan).await?,
         });
     }
     let mut output = std::io::stdout().lock();

@@ -115,7 +115,7 @@ pub(crate) fn many(controllers: usize, directory: &Path) -> Result<Table> {
 }
 
 /// The same component with a custom section at its end.
-fn distinct(mut wasm: Vec<u8>, serial: usize) -> Vec<u8> {
+pub(crate) fn distinct(mut wasm: Vec<u8>, serial: usize) -> Vec<u8> {
     let name = format!("copy-{serial:04}");
     // A section is its kind (0), its size and its content, here a name and nothing else; both
     // sizes are below 128 and so one byte.

@@ -1,5 +1,5 @@
 //! What windlass is measured against: the same list of projects written natively with axum and
-//! sqlx, over the same file with the same statement, and a hyper server that says hello.
+//! sqlx, over the same file with the same statement, a hyper server that says hello, and a proxy.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -19,7 +19,8 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use http_body_util::Full;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,32 @@ pub(crate) async fn hello() -> Result<()> {
             let greet = |_| async { Ok::<_, Infallible>(hyper::Response::new(body("a"))) };
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service_fn(greet));
+            // The load closes its connections between rounds; that is no fault.
+            let _closed = connection.await;
+        });
+    }
+}
+
+/// Passes every request on to a server over connections that are kept, until it is killed.
+pub(crate) async fn proxy(upstream: SocketAddr) -> Result<()> {
+    let listener = listen().await?;
+    let client = Client::builder(TokioExecutor::new()).build_http::<hyper::body::Incoming>();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let client = client.clone();
+        tokio::spawn(async move {
+            let pass_on = |mut request: hyper::Request<hyper::body::Incoming>| {
+                let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+                let target = format!("http://{upstream}{path}").parse();
+                let client = client.clone();
+                async move {
+                    *request.uri_mut() = target?;
+                    anyhow::Ok(client.request(request).await?)
+                }
+            };
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service_fn(pass_on));
             // The load closes its connections between rounds; that is no fault.
             let _closed = connection.await;
         });

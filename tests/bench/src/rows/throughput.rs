@@ -19,7 +19,7 @@ use crate::table::{Row, Target, median};
 const PROJECTS: &str = "/api/v1/projects";
 
 /// A server, what it is asked, and what came of it.
-struct Contender {
+pub(crate) struct Contender {
     name: &'static str,
     process: Process,
     request: Request,
@@ -27,11 +27,11 @@ struct Contender {
 }
 
 impl Contender {
-    fn new(name: &'static str, process: Process, request: Request) -> Self {
+    pub(crate) fn new(name: &'static str, process: Process, request: Request) -> Self {
         Self { name, process, request, rounds: Vec::new() }
     }
 
-    fn of_host(name: &'static str, host: Host, request: Request) -> Self {
+    pub(crate) fn of_host(name: &'static str, host: Host, request: Request) -> Self {
         Self::new(name, host.process, request)
     }
 
@@ -55,7 +55,13 @@ impl Contender {
     }
 
     /// A row that compares with another.
-    fn row(&self, what: &str, other: &Self, text: &'static str, least: Option<f64>) -> Row {
+    pub(crate) fn row(
+        &self,
+        what: &str,
+        other: &Self,
+        text: &'static str,
+        least: Option<f64>,
+    ) -> Row {
         let ratio = self.against(other);
         let by_core = other.microseconds_each() / self.microseconds_each();
         let failed = match self.failed() {
@@ -189,7 +195,7 @@ fn wasmtime() -> Option<PathBuf> {
 }
 
 /// Rounds of load on each in turn, after one to warm up.
-async fn compete(plan: &Plan, contenders: &mut [Contender]) -> Result<()> {
+pub(crate) async fn compete(plan: &Plan, contenders: &mut [Contender]) -> Result<()> {
     for contender in contenders.iter() {
         contender.process.pause()?;
     }
