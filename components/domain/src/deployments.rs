@@ -16,7 +16,7 @@ use crate::ids::{DeploymentId, OperationId, OrganizationId, Revision, ServiceId,
 use crate::operations::{MAXIMUM_UNFINISHED, Operation};
 use crate::organizations::Role;
 use crate::projects;
-use crate::services::build::check_variables;
+use crate::services::build::{anew, check_variables};
 use crate::services::source::is_branch;
 use crate::services::{
     self, BuildConfig, Resources, Service, ServiceAccess, ServiceKind, ServiceStatus, Source,
@@ -94,6 +94,8 @@ pub struct Release {
     pub build: BuildConfig,
     /// Variables over those of the service, for this deployment and what goes back to it.
     pub overrides: BTreeMap<String, String>,
+    /// The same of variables that are sealed in the service.
+    pub sealed_overrides: BTreeMap<String, String>,
     /// What it may take.
     pub resources: Resources,
     /// The content of its image; empty until it is known.
@@ -101,11 +103,18 @@ pub struct Release {
 }
 
 impl Release {
-    /// The variables it runs with.
+    /// The variables it runs with, without those that are sealed.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.build.variables.clone();
         variables.extend(self.overrides.clone());
         variables
+    }
+
+    /// The sealed variables it runs with.
+    pub fn sealed_variables(&self) -> BTreeMap<String, String> {
+        let mut sealed = self.build.sealed.clone();
+        sealed.extend(self.sealed_overrides.clone());
+        sealed
     }
 }
 
@@ -215,18 +224,23 @@ pub async fn log(ctx: &Context<'_>, deployment: &Deployment) -> Result<Vec<LogLi
 pub async fn create(
     ctx: &Context<'_>,
     service_id: &str,
-    new_deployment: NewDeployment,
+    mut new_deployment: NewDeployment,
 ) -> Result<Deployment> {
     ctx.user()?;
     check(&new_deployment)?;
+    let overrides = std::mem::take(&mut new_deployment.overrides);
     let access = services::access(ctx, service_id).await?;
     projects::require(access.role.may_write(), "a viewer may not deploy services")?;
     let service = &access.service;
+    // An override of something sealed must not be seen either.
+    let (secrets, overrides) =
+        overrides.into_iter().partition(|(name, _)| service.build.sealed.contains_key(name));
     let release = Release {
         kind: service.kind,
         source: service.source.clone(),
         build: service.build.clone(),
-        overrides: new_deployment.overrides,
+        overrides,
+        sealed_overrides: services::sealed(ctx, service.id, anew(secrets)).await?,
         resources: service.resources.clone(),
         image_digest: String::new(),
     };

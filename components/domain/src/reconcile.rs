@@ -335,6 +335,7 @@ fn workload(deployment: &Deployment, place: ServicePlace) -> std::result::Result
         image: release.image_digest.clone(),
         command,
         variables: variables.into_iter().collect(),
+        sealed_variables: release.sealed_variables().into_iter().collect(),
         cpu_millis: release.resources.cpu.millicores(),
         memory_bytes: release.resources.memory.bytes(),
         schedule,

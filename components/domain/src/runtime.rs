@@ -60,6 +60,8 @@ pub struct Workload {
     pub command: Vec<String>,
     /// Variables of its environment.
     pub variables: Vec<(String, String)>,
+    /// Further variables, sealed: names and envelopes. They are opened where it runs.
+    pub sealed_variables: Vec<(String, String)>,
     /// Processor time, in thousandths of a core.
     pub cpu_millis: u32,
     /// Memory, in bytes.

@@ -8,6 +8,8 @@ pub mod build;
 pub mod resources;
 pub mod source;
 
+use std::collections::BTreeMap;
+
 use crate::context::Context;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::events::{self, Action, Change, Entry, Resource};
@@ -196,11 +198,23 @@ pub async fn create(
     project_id: &str,
     new_service: NewService,
 ) -> Result<Service> {
+    create_with(ctx, project_id, new_service, BTreeMap::new(), Vec::new()).await
+}
+
+/// The same with variables that are sealed, and with more to tell the trail.
+pub(crate) async fn create_with(
+    ctx: &Context<'_>,
+    project_id: &str,
+    new_service: NewService,
+    secrets: BTreeMap<String, String>,
+    mut told: Vec<Change>,
+) -> Result<Service> {
     ctx.user()?;
     let mut violations = Violations::default();
     let name = violations.name("name", &new_service.name, 1, MAXIMUM_NAME);
     new_service.source.check(&mut violations);
     new_service.build.check(&mut violations);
+    new_service.build.check_together(&secrets, &mut violations);
     let resources = new_service.resources.resolve(None, &mut violations);
     violations.finish()?;
     let resources = resources.ok_or_else(|| Error::internal_fault("resources did not resolve"))?;
@@ -215,7 +229,7 @@ pub async fn create(
         cause: Conflict::State("the project has no production environment"),
     })?;
     let now = ctx.clock.now();
-    let service = Service {
+    let mut service = Service {
         id: ServiceId::from_u128(ctx.ids.fresh()),
         project_id: access.summary.project.id,
         environment_id,
@@ -230,6 +244,7 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
+    service.build.sealed = sealed(ctx, service.id, secrets).await?;
     let transaction = ctx.store.begin().await?;
     transaction.insert_service(&service).await?;
     let actor = Actor {
@@ -237,7 +252,8 @@ pub async fn create(
         id: ctx.user()?,
         email: access.email,
     };
-    let changes = events::differences(&[], &audited(&service));
+    let mut changes = events::differences(&[], &audited(&service));
+    changes.append(&mut told);
     events::record(ctx, &*transaction, actor.entry(&service, Action::Create, changes)).await?;
     transaction.commit().await?;
     Ok(service)
@@ -268,7 +284,8 @@ pub async fn update(
     projects::require(access.role.may_write(), "a viewer may not change services")?;
     let before = access.service;
     check_expected(before.revision, expected_revision)?;
-    let mut service = apply(&before, change)?;
+    let (mut service, to_seal) = apply(&before, change)?;
+    service.build.sealed.extend(sealed(ctx, service.id, to_seal).await?);
     if service == before {
         return Ok(service);
     }
@@ -327,6 +344,21 @@ pub(crate) async fn access(ctx: &Context<'_>, id: &str) -> Result<ServiceAccess>
     found.ok_or_else(|| Error::not_found(Kind::Service, id))
 }
 
+/// Seals values of a service's variables, each for its place alone.
+pub(crate) async fn sealed(
+    ctx: &Context<'_>,
+    id: ServiceId,
+    values: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
+    let mut sealed = BTreeMap::new();
+    for (name, value) in values {
+        let context = format!("service:{id}:variable:{name}");
+        let envelope = ctx.secrets.seal(&context, &value).await?;
+        sealed.insert(name, envelope);
+    }
+    Ok(sealed)
+}
+
 fn check_expected(read: Revision, expected: Option<Revision>) -> Result<()> {
     if expected.is_some_and(|expected| expected != read) {
         return Err(Error::Conflict { kind: Kind::Service, cause: Conflict::PreconditionFailed });
@@ -351,18 +383,20 @@ fn check_change(change: &ServiceChange) -> Result<()> {
     violations.finish()
 }
 
-fn apply(before: &Service, change: ServiceChange) -> Result<Service> {
+/// The service after a change, and the values that are to be sealed for it.
+fn apply(before: &Service, change: ServiceChange) -> Result<(Service, BTreeMap<String, String>)> {
     let mut violations = Violations::default();
     let mut service = before.clone();
     if let Some(name) = change.name {
         service.name = violations.name("name", &name, 1, MAXIMUM_NAME);
     }
-    service.build.apply(change.build);
+    let to_seal = service.build.apply(change.build);
+    service.build.check_together(&to_seal, &mut violations);
     if let Some(resources) = change.resources.resolve(Some(&before.resources), &mut violations) {
         service.resources = resources;
     }
     violations.finish()?;
-    Ok(service)
+    Ok((service, to_seal))
 }
 
 /// Who changes a service.

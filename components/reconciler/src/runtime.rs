@@ -26,7 +26,14 @@ impl Runtime for HostRuntime {
     }
 
     fn start<'a>(&'a self, workload: &'a Workload) -> PortFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { workloads::start(described(workload)).await.map_err(fault) })
+        Box::pin(async move {
+            let described = described(workload);
+            if workload.sealed_variables.is_empty() {
+                return workloads::start(described).await.map_err(fault);
+            }
+            let sealed = workload.sealed_variables.clone();
+            workloads::start_sealed(described, sealed).await.map_err(fault)
+        })
     }
 
     fn observe(&self, id: WorkloadId) -> PortFuture<'_, Result<WorkloadState, Fault>> {

@@ -23,8 +23,8 @@ pub(crate) const LIST: &str = "\
     SELECT service.id, service.project_id, service.environment_id, service.name, service.kind, \
     service.status, service.source_kind, service.repository, service.branch, \
     service.root_directory, service.dockerfile, service.image, service.builder, \
-    service.build_command, service.start_command, service.environment_variables, service.cpu, \
-    service.memory, service.storage, service.live_deployment_id, service.revision, service.created_at, service.updated_at \
+    service.build_command, service.start_command, service.environment_variables, \
+    service.sealed_variables, service.cpu, service.memory, service.storage, service.live_deployment_id, service.revision, service.created_at, service.updated_at \
     FROM service WHERE service.project_id = $1 \
     ORDER BY service.created_at, service.id LIMIT $2";
 
@@ -33,15 +33,15 @@ pub(crate) const LIST_AFTER: &str = "\
     SELECT service.id, service.project_id, service.environment_id, service.name, service.kind, \
     service.status, service.source_kind, service.repository, service.branch, \
     service.root_directory, service.dockerfile, service.image, service.builder, \
-    service.build_command, service.start_command, service.environment_variables, service.cpu, \
-    service.memory, service.storage, service.live_deployment_id, service.revision, \
+    service.build_command, service.start_command, service.environment_variables, \
+    service.sealed_variables, service.cpu, service.memory, service.storage, service.live_deployment_id, service.revision, \
     service.created_at, service.updated_at \
     FROM service WHERE service.project_id = $1 \
     AND (service.created_at > $2 OR service.created_at = $2 AND service.id > $3) \
     ORDER BY service.created_at, service.id LIMIT $4";
 
-/// Services that fit into one answer of the database, 4 MiB, however large they are: variables
-/// take at most 128 KiB as JSON, the two commands 32 KiB, everything else 12 KiB.
+/// Services that fit into one answer of the database, 4 MiB, however large they are: variables, in the clear or
+/// sealed, take at most 128 KiB as JSON, the two commands 32 KiB, everything else 12 KiB.
 const PIECE: i64 = 20;
 
 /// One service and what a member may do with it.
@@ -49,8 +49,8 @@ pub(crate) const VIEW: &str = "\
     SELECT service.id, service.project_id, service.environment_id, service.name, service.kind, \
     service.status, service.source_kind, service.repository, service.branch, \
     service.root_directory, service.dockerfile, service.image, service.builder, \
-    service.build_command, service.start_command, service.environment_variables, service.cpu, \
-    service.memory, service.storage, service.live_deployment_id, service.revision, service.created_at, service.updated_at, \
+    service.build_command, service.start_command, service.environment_variables, \
+    service.sealed_variables, service.cpu, service.memory, service.storage, service.live_deployment_id, service.revision, service.created_at, service.updated_at, \
     project.organization_id, project.name, membership.role, user_account.email \
     FROM service \
     JOIN project ON project.id = service.project_id \
@@ -61,15 +61,15 @@ pub(crate) const VIEW: &str = "\
 const INSERT: &str = "\
     INSERT INTO service (id, project_id, environment_id, created_at, kind, source_kind, \
     repository, branch, root_directory, dockerfile, image, name, status, builder, build_command, \
-    start_command, environment_variables, cpu, memory, storage, revision, updated_at) VALUES \
-    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-    $21, $22) ON CONFLICT (project_id, name) DO NOTHING";
+    start_command, environment_variables, sealed_variables, cpu, memory, storage, revision, \
+    updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+    $17, $18, $19, $20, $21, $22, $23) ON CONFLICT (project_id, name) DO NOTHING";
 
 const UPDATE: &str = "\
     UPDATE service SET name = $1, status = $2, builder = $3, build_command = $4, \
-    start_command = $5, environment_variables = $6, cpu = $7, memory = $8, storage = $9, \
-    revision = $10, updated_at = $11 \
-    WHERE id = $12 AND revision = $13";
+    start_command = $5, environment_variables = $6, sealed_variables = $7, cpu = $8, \
+    memory = $9, storage = $10, revision = $11, updated_at = $12 \
+    WHERE id = $13 AND revision = $14";
 
 const DELETE: &str = "DELETE FROM service WHERE id = $1 AND revision = $2";
 
@@ -181,15 +181,19 @@ fn fixed_parameters(service: &Service) -> Vec<Value> {
 
 /// What an update writes, in the order of both statements.
 fn changing_parameters(service: &Service) -> Result<Vec<Value>> {
-    let variables = serde_json::to_string(&service.build.variables)
-        .map_err(|error| Error::internal_fault(format!("variables do not become JSON: {error}")))?;
+    let column = |variables: &BTreeMap<String, String>| {
+        serde_json::to_string(variables).map(Value::from).map_err(|error| {
+            Error::internal_fault(format!("variables do not become JSON: {error}"))
+        })
+    };
     Ok(vec![
         service.name.as_str().into(),
         service.status.as_str().into(),
         service.build.builder.map(Builder::as_str).unwrap_or_default().into(),
         service.build.build_command.as_str().into(),
         service.build.start_command.as_str().into(),
-        variables.into(),
+        column(&service.build.variables)?,
+        column(&service.build.sealed)?,
         service.resources.cpu.as_str().into(),
         service.resources.memory.as_str().into(),
         service.resources.storage.as_ref().map(Size::as_str).unwrap_or_default().into(),
@@ -218,8 +222,8 @@ fn service(row: &mut Row) -> Result<Service> {
             builder: row.optional(Builder::parse)?,
             build_command: row.text()?,
             start_command: row.text()?,
-            variables: row
-                .parsed(|text| serde_json::from_str::<BTreeMap<String, String>>(text).ok())?,
+            variables: row.parsed(variables)?,
+            sealed: row.parsed(variables)?,
         },
         resources: resources(row)?,
         live_deployment_id: optional_id(row)?,
@@ -227,6 +231,10 @@ fn service(row: &mut Row) -> Result<Service> {
         created_at: row.timestamp()?,
         updated_at: row.timestamp()?,
     })
+}
+
+fn variables(text: &str) -> Option<BTreeMap<String, String>> {
+    serde_json::from_str(text).ok()
 }
 
 fn resources(row: &mut Row) -> Result<Resources> {

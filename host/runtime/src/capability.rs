@@ -49,21 +49,32 @@ const fn granted(interface: &'static str, grant: &'static str) -> InterfaceGrant
     InterfaceGrant { interface, grant: Some(grant) }
 }
 
+/// Opens what was sealed.
+pub trait Secrets: Send + Sync {
+    /// What is in an envelope that was sealed in this context. The error is for the log.
+    ///
+    /// # Errors
+    /// When it was sealed in another one, was changed, or its key is not here.
+    fn open(&self, context: &str, envelope: &str) -> Result<Vec<u8>, String>;
+}
+
 /// Lets components work with the runtime.
 pub struct RuntimeCapability {
     runtime: Arc<Runtime>,
+    secrets: Arc<dyn Secrets>,
 }
 
 impl RuntimeCapability {
-    /// Over a runtime.
-    pub fn new(runtime: Arc<Runtime>) -> Self {
-        Self { runtime }
+    /// Over a runtime, and what opens the sealed variables of its workloads.
+    pub fn new(runtime: Arc<Runtime>, secrets: Arc<dyn Secrets>) -> Self {
+        Self { runtime, secrets }
     }
 }
 
 /// What an admitted component may do.
 struct Admitted {
     runtime: Arc<Runtime>,
+    secrets: Arc<dyn Secrets>,
     workloads: bool,
     logs: bool,
     measurements: bool,
@@ -74,6 +85,7 @@ struct Admitted {
 struct Functions {
     resolve: HostFunction,
     start: HostFunction,
+    start_sealed: HostFunction,
     observe: HostFunction,
     stop: HostFunction,
     list: HostFunction,
@@ -98,6 +110,7 @@ impl Functions {
         Self {
             resolve: function("runtime.images.resolve"),
             start: function("runtime.workloads.start"),
+            start_sealed: function("runtime.workloads.start_sealed"),
             observe: function("runtime.workloads.observe"),
             stop: function("runtime.workloads.stop"),
             list: function("runtime.workloads.list"),
@@ -151,8 +164,9 @@ impl Capability for RuntimeCapability {
         }
         let admitted = (workloads || logs || measurements).then(|| {
             let functions = Arc::new(Functions::new(id.as_str()));
-            let runtime = Arc::clone(&self.runtime);
-            Arc::new(Admitted { runtime, workloads, logs, measurements, functions }) as Admission
+            let (runtime, secrets) = (Arc::clone(&self.runtime), Arc::clone(&self.secrets));
+            let granted = Admitted { runtime, secrets, workloads, logs, measurements, functions };
+            Arc::new(granted) as Admission
         });
         Box::pin(ready(Ok(admitted)))
     }

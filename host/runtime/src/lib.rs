@@ -21,7 +21,7 @@ mod schedule;
 mod wasm;
 
 pub use archives::Archives;
-pub use capability::RuntimeCapability;
+pub use capability::{RuntimeCapability, Secrets};
 pub use driver::{
     Driver, DriverFuture, Error, Health, Kind, State, Usage, Volume, Workload, WorkloadId,
 };

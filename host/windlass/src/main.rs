@@ -17,6 +17,7 @@ mod serve;
 mod source;
 mod telemetry;
 mod tls;
+mod vault;
 
 use std::process::ExitCode;
 

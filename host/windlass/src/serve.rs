@@ -23,6 +23,7 @@ use crate::management::{self, Management};
 use crate::pages::Reference;
 use crate::runtime::{Visitors, Workloads};
 use crate::telemetry::{self, Telemetry};
+use crate::vault::Vault;
 use crate::{installed, printer, records, source, tls};
 
 /// How often idle instances, old idempotency keys and collected metrics are looked after.
@@ -71,8 +72,10 @@ async fn serve(
     let operations = Arc::new(Operations::default());
 
     let workloads = Arc::new(Workloads::open(&configuration, &data, &database)?);
-    let hosting = source::hosting(&configuration, &identity)?;
-    let capabilities = capabilities(&database, &identity, &operations, &workloads, hosting);
+    let vault = Arc::new(Vault(Arc::clone(&identity)));
+    let hosting = source::hosting(&configuration, &vault)?;
+    let capabilities =
+        capabilities(&database, &identity, &operations, &workloads, (hosting, vault));
     let fleet = fleet(&data, capabilities, &database, &workloads, &map).await?;
 
     // Whatever can be wrong was said by now, but for the listeners themselves.
@@ -132,14 +135,14 @@ fn capabilities(
     identity: &Arc<Identity>,
     operations: &Arc<Operations>,
     workloads: &Workloads,
-    hosting: Hosting,
+    (hosting, vault): (Hosting, Arc<Vault>),
 ) -> Vec<Arc<dyn Capability>> {
     vec![
         Arc::new(StorageCapability::new(Arc::clone(database))),
         Arc::new(IdentityCapability::new(Arc::clone(identity))),
         Arc::new(SecretsCapability::new(Arc::clone(identity))),
         Arc::new(OperationsCapability::new(Arc::clone(operations))),
-        Arc::new(RuntimeCapability::new(Arc::clone(&workloads.runtime))),
+        Arc::new(RuntimeCapability::new(Arc::clone(&workloads.runtime), vault)),
         Arc::new(SourceCapability::new(Arc::new(hosting))),
     ]
 }

@@ -4,4 +4,4 @@ mod deployments;
 mod logs;
 pub mod routes;
 
-windlass_sdk::component!(crate::routes::router, containr_common::Error, operations, logs);
+windlass_sdk::component!(crate::routes::router, containr_common::Error, operations, logs, secrets);

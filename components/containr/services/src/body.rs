@@ -94,6 +94,7 @@ impl TryFrom<CreateServiceRequest> for NewService {
                 build_command: build.build_command.unwrap_or_default(),
                 start_command: build.start_command.unwrap_or_default(),
                 variables: build.variables.unwrap_or_default(),
+                ..BuildConfig::default()
             },
             resources: body.resources.unwrap_or_default().into(),
         })

@@ -4,4 +4,4 @@ mod body;
 pub mod routes;
 mod services;
 
-windlass_sdk::component!(crate::routes::router, containr_common::Error, operations);
+windlass_sdk::component!(crate::routes::router, containr_common::Error, operations, secrets);

@@ -15,6 +15,8 @@ pub const MAXIMUM_VARIABLE_VALUE_BYTES: usize = 32 * 1024;
 /// All names and values of a service together, in bytes: they are part of every answer that shows
 /// the service, and a list of services has no pages.
 pub const MAXIMUM_VARIABLES_BYTES: usize = 64 * 1024;
+/// What stands where a sealed value would be shown. Given back as a value, it means the sealed one.
+pub const SEALED: &str = "********";
 
 /// What builds the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,8 +59,11 @@ pub struct BuildConfig {
     pub build_command: String,
     /// Replaces the image's own command.
     pub start_command: String,
-    /// Variables of the environment.
+    /// Variables of the environment that everybody may see who sees the service.
     pub variables: BTreeMap<String, String>,
+    /// Variables that nobody sees again: envelopes, each sealed in the context
+    /// `service:<id>:variable:<name>`. No name is in both.
+    pub sealed: BTreeMap<String, String>,
 }
 
 /// What to change of it; what is `None` stays.
@@ -75,7 +80,9 @@ pub struct BuildConfigChange {
 }
 
 impl BuildConfig {
-    pub(crate) fn apply(&mut self, change: BuildConfigChange) {
+    /// Applies a change, and answers the values that are to be sealed: those of variables that were
+    /// sealed before.
+    pub(crate) fn apply(&mut self, change: BuildConfigChange) -> BTreeMap<String, String> {
         self.builder = change.builder.or(self.builder);
         if let Some(command) = change.build_command {
             self.build_command = command;
@@ -83,9 +90,42 @@ impl BuildConfig {
         if let Some(command) = change.start_command {
             self.start_command = command;
         }
-        if let Some(variables) = change.variables {
-            self.variables = variables;
+        match change.variables {
+            Some(variables) => self.replace_variables(variables),
+            None => BTreeMap::new(),
         }
+    }
+
+    fn replace_variables(&mut self, given: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        self.sealed.retain(|name, _| given.contains_key(name));
+        let (secrets, variables) =
+            given.into_iter().partition(|(name, _)| self.sealed.contains_key(name));
+        self.variables = variables;
+        anew(secrets)
+    }
+
+    /// Checks the bounds on all variables together, with what is still to be sealed.
+    pub(crate) fn check_together(
+        &self,
+        to_seal: &BTreeMap<String, String>,
+        violations: &mut Violations,
+    ) {
+        // Without secrets everything was looked at by itself.
+        if self.sealed.is_empty() && to_seal.is_empty() {
+            return;
+        }
+        let kept = self.sealed.iter().filter(|(name, _)| !to_seal.contains_key(*name));
+        // An envelope is in base64, and so is longer by a third than what is in it.
+        let sealed = kept.clone().map(|(name, envelope)| name.len() + envelope.len() * 3 / 4);
+        let plain = self.variables.iter().chain(to_seal);
+        let plain = plain.map(|(name, value)| name.len() + value.len());
+        let count = self.variables.len() + to_seal.len() + kept.count();
+        violations.require(count <= MAXIMUM_VARIABLES, VARIABLES, "must be at most 200");
+        violations.require(
+            plain.chain(sealed).sum::<usize>() <= MAXIMUM_VARIABLES_BYTES,
+            VARIABLES,
+            "must have at most 65536 bytes in all",
+        );
     }
 
     pub(crate) fn check(&self, violations: &mut Violations) {
@@ -101,17 +141,24 @@ impl BuildConfig {
             ("build_config.builder_type", builder.to_owned()),
             ("build_config.build_command", self.build_command.clone()),
             ("build_config.start_command", self.start_command.clone()),
-            (VARIABLES, join(self.variables.keys())),
+            (VARIABLES, join(self.variables.keys().chain(self.sealed.keys()))),
         ]
     }
 
     /// The names of the variables that have another value now.
     pub(crate) fn changed_values(&self, before: &Self) -> String {
-        let changed = self.variables.iter().filter(|(name, value)| {
-            before.variables.get(*name).is_some_and(|previous| previous != *value)
-        });
-        join(changed.map(|(name, _)| name))
+        let differs = |(name, value): &(&String, &String)| {
+            let previous = before.variables.get(*name).or_else(|| before.sealed.get(*name));
+            previous.is_some_and(|previous| previous != *value)
+        };
+        join(self.variables.iter().chain(&self.sealed).filter(differs).map(|(name, _)| name))
     }
+}
+
+/// Values of sealed variables without those that stand for what is sealed already.
+pub(crate) fn anew(mut values: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    values.retain(|_, value| value != SEALED);
+    values
 }
 
 const VARIABLES: &str = "build_config.environment_variables";

@@ -6,6 +6,8 @@ use super::*;
 use crate::projects::NewProject;
 use crate::testing::{World, block_on};
 
+mod sealed;
+
 fn new_service(name: &str) -> NewService {
     NewService {
         name: name.to_owned(),
@@ -166,6 +168,7 @@ fn update_changes_what_is_present_and_keeps_the_rest() {
         build_command: "make".to_owned(),
         start_command: "./run".to_owned(),
         variables: variables(&[("A", "1"), ("B", "2")]),
+        ..BuildConfig::default()
     };
     new.resources.storage = Some("1Gi".to_owned());
     let created = block_on(create(&ctx, &project.project.id.to_string(), new)).unwrap();

@@ -25,13 +25,18 @@ struct Column {
     start_command: String,
     variables: BTreeMap<String, String>,
     overrides: BTreeMap<String, String>,
+    #[serde(default)]
+    sealed_variables: BTreeMap<String, String>,
+    #[serde(default)]
+    sealed_overrides: BTreeMap<String, String>,
     cpu: String,
     memory: String,
     storage: String,
 }
 
 pub(super) fn to_text(release: &Release) -> Result<String> {
-    let Release { kind, source, build, overrides, resources, image_digest: _ } = release;
+    let Release { kind, source, build, overrides, sealed_overrides, resources, image_digest: _ } =
+        release;
     let column = Column {
         kind: kind.as_str().to_owned(),
         source_kind: source.kind.map(SourceKind::as_str).unwrap_or_default().to_owned(),
@@ -45,6 +50,8 @@ pub(super) fn to_text(release: &Release) -> Result<String> {
         start_command: build.start_command.clone(),
         variables: build.variables.clone(),
         overrides: overrides.clone(),
+        sealed_variables: build.sealed.clone(),
+        sealed_overrides: sealed_overrides.clone(),
         cpu: resources.cpu.as_str().to_owned(),
         memory: resources.memory.as_str().to_owned(),
         storage: resources.storage.as_ref().map(Size::as_str).unwrap_or_default().to_owned(),
@@ -71,8 +78,10 @@ pub(super) fn from_text(text: &str) -> Option<Release> {
             build_command: column.build_command,
             start_command: column.start_command,
             variables: column.variables,
+            sealed: column.sealed_variables,
         },
         overrides: column.overrides,
+        sealed_overrides: column.sealed_overrides,
         resources: Resources::parse(&column.cpu, &column.memory, &column.storage).ok()?,
         image_digest: String::new(),
     })

@@ -49,6 +49,7 @@ fn full_service() -> NewService {
                 ("B".to_owned(), "two\nlines \\ \"quoted\" \u{1F600}".to_owned()),
                 ("A".to_owned(), String::new()),
             ]),
+            ..BuildConfig::default()
         },
         resources: ResourcesInput {
             cpu: Some("500m".to_owned()),
@@ -166,6 +167,7 @@ fn largest_service(number: i64) -> NewService {
             build_command: long(MAXIMUM_COMMAND),
             start_command: long(MAXIMUM_COMMAND),
             variables: variables.collect(),
+            ..BuildConfig::default()
         },
         resources: ResourcesInput::default(),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wasmtime::component::Accessor;
 
-use super::{Answered, Calls, failed, identified, workloads_call};
+use super::{Admitted, Answered, Calls, Secrets, WORKLOADS, failed, identified, workloads_call};
 use crate::bindings::windlass::runtime::{images, ingress, types, workloads};
 use crate::driver::{Health, Kind, State, Volume, Workload, WorkloadId};
 use crate::images::Image;
@@ -31,6 +31,22 @@ impl<T: Send> workloads::HostWithStore<T> for Calls {
         let start =
             async |runtime: Arc<Runtime>| runtime.start(described(workload)?).await.map_err(failed);
         workloads_call(accessor, |functions| &functions.start, start).await
+    }
+
+    async fn start_sealed(
+        accessor: &Accessor<T, Self>,
+        workload: types::Workload,
+        sealed: Vec<(String, String)>,
+    ) -> Answered<()> {
+        let secrets = accessor.with(|mut access| {
+            access.get().capability::<Admitted>().map(|admitted| Arc::clone(&admitted.secrets))
+        });
+        let start = async |runtime: Arc<Runtime>| {
+            let denied = || types::Error::Denied(format!("the grant `{WORKLOADS}` is missing"));
+            let opened = opened(workload, sealed, &*secrets.ok_or_else(denied)?)?;
+            runtime.start(described(opened)?).await.map_err(failed)
+        };
+        workloads_call(accessor, |functions| &functions.start_sealed, start).await
     }
 
     async fn observe(accessor: &Accessor<T, Self>, id: String) -> Answered<types::State> {
@@ -91,6 +107,26 @@ impl<T: Send> ingress::HostWithStore<T> for Calls {
         };
         workloads_call(accessor, |functions| &functions.publish, publish).await
     }
+}
+
+/// A workload with its sealed variables opened. What one of them holds is in no message.
+fn opened(
+    mut workload: types::Workload,
+    sealed: Vec<(String, String)>,
+    secrets: &dyn Secrets,
+) -> Answered<types::Workload> {
+    workload.variables.retain(|(name, _)| !sealed.iter().any(|(other, _)| other == name));
+    for (name, envelope) in sealed {
+        let context = format!("service:{}:variable:{name}", workload.service);
+        let value = secrets.open(&context, &envelope).ok().map(String::from_utf8);
+        let Some(Ok(value)) = value else {
+            return Err(types::Error::Invalid(format!(
+                "the sealed variable {name} cannot be opened; set it anew"
+            )));
+        };
+        workload.variables.push((name, value));
+    }
+    Ok(workload)
 }
 
 fn described(workload: types::Workload) -> Answered<Workload> {

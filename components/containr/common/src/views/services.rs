@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use windlass_domain::ids::{ProjectId, ServiceId};
+use windlass_domain::services::build::SEALED;
 use windlass_domain::services::{
     BuildConfig, Builder, Resources, Service, Size, Source, SourceKind,
 };
@@ -75,7 +76,7 @@ pub struct BuildConfigView<'a> {
     builder_type: Option<&'static str>,
     build_command: &'a str,
     start_command: &'a str,
-    environment_variables: &'a BTreeMap<String, String>,
+    environment_variables: Variables<'a>,
 }
 
 impl<'a> From<&'a BuildConfig> for BuildConfigView<'a> {
@@ -84,8 +85,20 @@ impl<'a> From<&'a BuildConfig> for BuildConfigView<'a> {
             builder_type: build.builder.map(Builder::as_str),
             build_command: &build.build_command,
             start_command: &build.start_command,
-            environment_variables: &build.variables,
+            environment_variables: Variables(build),
         }
+    }
+}
+
+/// All variables by their names. What is sealed has eight asterisks for a value.
+struct Variables<'a>(&'a BuildConfig);
+
+impl Serialize for Variables<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let build = self.0;
+        let sealed = build.sealed.keys().map(|name| (name.as_str(), SEALED));
+        let plain = build.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        serializer.collect_map(plain.chain(sealed).collect::<BTreeMap<_, _>>())
     }
 }
 
