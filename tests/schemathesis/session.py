@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = "100"
 SEED = "20260101"
 VARIABLE = "^[A-Za-z_][A-Za-z0-9_]{0,254}$"
-VARIABLES = [("BuildConfig", "environment_variables"), ("CreateDeploymentRequest", "env_vars")]
+VARIABLES = [("BuildConfig", "environment_variables"), ("CreateDeploymentRequest", "env_vars"),
+             ("DeployTemplateRequest", "variables")]
 PASSWORD = "correct horse battery"
 
 

@@ -29,6 +29,8 @@ pub enum Kind {
     Deployment,
     /// A user's access to a git provider.
     GitAccount,
+    /// What is deployed often.
+    Template,
     /// A row of the audit trail.
     Event,
 }
@@ -44,6 +46,7 @@ impl Kind {
             Self::Service => "service",
             Self::Deployment => "deployment",
             Self::GitAccount => "git account",
+            Self::Template => "template",
             Self::Event => "event",
         }
     }
@@ -107,6 +110,9 @@ pub enum Error {
     /// The input breaks a rule. Never empty.
     #[error("{}", summary(.0))]
     Invalid(Vec<Violation>),
+    /// Variables of a template that must have a value have none. Never empty.
+    #[error("the template needs values for {}", .0.join(", "))]
+    MissingVariables(Vec<&'static str>),
     /// The request contradicts the state of the thing.
     #[error("{}", conflict_message(*.kind, .cause))]
     Conflict {
@@ -188,6 +194,7 @@ impl Error {
             Self::NotFound { .. }
             | Self::AlreadyExists { .. }
             | Self::Invalid(_)
+            | Self::MissingVariables(_)
             | Self::Conflict { .. }
             | Self::Unauthenticated(_)
             | Self::Forbidden(_)

@@ -27,6 +27,7 @@ pub mod runtime;
 pub mod secrets;
 pub mod services;
 pub mod store;
+pub mod templates;
 mod text;
 pub mod time;
 pub mod users;

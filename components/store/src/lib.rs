@@ -20,6 +20,8 @@
 //! | `projects::update`, `delete` | `membership`, `user_account`, `environment`, `service` | `project`, `event_chain` | `event` |
 //! | `services::list`, `view` | `membership`, `user_account`, `environment`, `project`, `service` | | |
 //! | `services::create`, `update`, `delete` | `membership`, `user_account`, `environment`, `project` | `service`, `event_chain` | `event` |
+//! | `templates::list`, `view` | | | |
+//! | `templates::deploy` | as `services::create` | | |
 //! | `deployments::list`, `view`, `log` | `membership`, `user_account`, `project`, `service`, `deployment`, `deployment_log` | | |
 //! | `deployments::create`, `roll_back` | `membership`, `user_account`, `project` | `service`, `deployment`, `event_chain` | `operation`, `hostname`, `event` |
 //! | `reconcile::step` | `hostname` | `service`, `deployment`, `operation`, `event_chain` | `deployment_log`, `event` |

@@ -64,6 +64,8 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<BTreeMap<&'a str, &'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    missing_variables: Option<&'a [&'static str]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<u32>,
 }
 
@@ -115,6 +117,10 @@ fn failed(error: &domain::Error) -> Response {
         }
         domain::Error::Invalid(violations) => {
             answer(StatusCode::BAD_REQUEST, "INVALID_INPUT", violated(violations))
+        }
+        domain::Error::MissingVariables(missing) => {
+            let details = Details { missing_variables: Some(missing), ..Details::default() };
+            answer(StatusCode::BAD_REQUEST, "INVALID_INPUT", details)
         }
         domain::Error::Conflict { kind, cause } => {
             let (status, code) = match cause {
@@ -220,6 +226,13 @@ mod tests {
             None,
             json!({"error": "name is short; email is odd; name is bad", "code": "INVALID_INPUT",
                    "details": {"fields": {"name": "is short", "email": "is odd"}}}),
+        );
+        check(
+            DomainError::MissingVariables(vec!["IMAGE", "TAG"]),
+            400,
+            None,
+            json!({"error": "the template needs values for IMAGE, TAG", "code": "INVALID_INPUT",
+                   "details": {"missing_variables": ["IMAGE", "TAG"]}}),
         );
         for (cause, status, code, message) in [
             (

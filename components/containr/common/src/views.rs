@@ -8,6 +8,7 @@ mod git;
 mod logs;
 mod projects;
 mod services;
+mod templates;
 mod users;
 
 pub use audit::{AuditLogListView, AuditLogView};
@@ -16,6 +17,7 @@ pub use git::{GitProviderView, GitRepositoryView};
 pub use logs::{DeploymentLogsView, LogEntryView, ServiceLogsView};
 pub use projects::{PaginationView, ProjectView, ProjectsView};
 pub use services::{BuildConfigView, ResourceConfigView, ServiceSourceView, ServiceView};
+pub use templates::{DeployTemplateView, ServiceTemplateView, TemplateDetailView, TemplatesView};
 pub use users::{LoginView, UserView};
 
 use std::fmt;

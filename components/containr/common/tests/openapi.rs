@@ -46,6 +46,7 @@ fn the_document_has_exactly_the_operations_of_the_controllers() {
         containr_logs::routes::router(),
         containr_audit::routes::router(),
         containr_git::routes::router(),
+        containr_templates::routes::router(),
     ]
     .iter()
     .flat_map(|router| router.routes())

@@ -2,7 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;
-use crate::testing::{World, block_on};
+use crate::projects::NewProject;
+use crate::services::build::SEALED;
+use crate::templates::{self, TemplateDeployment};
+use crate::testing::{FakeRuntime, World, block_on};
+
+fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
 
 /// A user with a service of an image.
 fn service(world: &World, email: &str) -> (UserId, Service) {
@@ -62,4 +69,51 @@ fn namesakes_of_two_tenants_get_host_names_of_their_own() {
     assert_eq!(names.len(), 2);
     assert_eq!(names[0], "web-harbour");
     assert!(names[1].starts_with("web-harbour-"), "{}", names[1]);
+}
+
+#[test]
+fn sealed_variables_reach_the_runtime_sealed_and_come_back_with_a_rollback() {
+    let world = World::default();
+    let ada = world.register("ada@example.com").id;
+    let ctx = world.as_user(ada);
+    let project = NewProject { name: "Harbour".to_owned(), description: String::new() };
+    let project_id = block_on(projects::create(&ctx, project)).unwrap().project.id.to_string();
+    let deployment = TemplateDeployment {
+        project_id,
+        name: "web".to_owned(),
+        variables: variables(&[("IMAGE", "shop:1"), ("NPM_TOKEN", "first")]),
+        ..TemplateDeployment::default()
+    };
+    let made = block_on(templates::deploy(&ctx, "tpl-nodejs", deployment)).unwrap();
+    let templates::Deployed::Service(service) = made;
+    let id = service.id.to_string();
+    let runtime = FakeRuntime::default();
+    runtime.add_image("shop:1", "sha256:1");
+    let deploy = |overrides: &[(&str, &str)]| {
+        let overrides = variables(overrides);
+        let new_deployment = NewDeployment { overrides, ..NewDeployment::default() };
+        let deployment = block_on(create(&ctx, &id, new_deployment)).unwrap();
+        world.settle(&runtime);
+        deployment.id.to_string()
+    };
+    let context = format!("service:{id}:variable:NPM_TOKEN");
+    let runs_with = |expected: &str| {
+        let workload = runtime.workloads().pop().unwrap();
+        assert!(!workload.variables.iter().any(|(name, _)| name == "NPM_TOKEN"));
+        let [(name, envelope)] = workload.sealed_variables.as_slice() else { panic!() };
+        let opened = world.secrets.open(&context, envelope);
+        assert_eq!((name.as_str(), opened.as_deref()), ("NPM_TOKEN", Some(expected)));
+    };
+    let first = deploy(&[]);
+    runs_with("first");
+    deploy(&[("NPM_TOKEN", "s3cond"), ("PLAIN", "1")]);
+    runs_with("s3cond");
+    deploy(&[("NPM_TOKEN", SEALED)]);
+    runs_with("first");
+    deploy(&[("NPM_TOKEN", "s3cond")]);
+    block_on(roll_back(&ctx, &first)).unwrap();
+    world.settle(&runtime);
+    runs_with("first");
+    let said = format!("{:?}{:?}", world.store.events(), block_on(list(&ctx, &id)).unwrap());
+    assert!(!said.contains("s3cond"), "an override is shown: {said}");
 }

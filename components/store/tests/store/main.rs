@@ -27,4 +27,5 @@ mod plans;
 mod projects;
 mod services;
 mod support;
+mod templates;
 mod users;

@@ -99,7 +99,9 @@ fn dependencies_point_one_way() {
     assert_eq!(ours("windlass-store"), ["windlass-domain"].into());
     let reconciler = ["windlass-sdk", "windlass-domain", "windlass-store"].into();
     assert!(ours("reconciler").is_subset(&reconciler), "{:?}", ours("reconciler"));
-    for controller in ["accounts", "projects", "services", "deployments", "logs", "git", "audit"] {
+    for controller in
+        ["accounts", "projects", "services", "deployments", "logs", "git", "templates", "audit"]
+    {
         let controllers = ours(&format!("containr-{controller}"));
         let allowed =
             ["containr-common", "windlass-sdk", "windlass-domain", "windlass-store"].into();
@@ -153,7 +155,9 @@ fn literals_are_found_over_continued_lines() {
 #[test]
 fn every_operation_takes_its_context_first() {
     let mut operations = 0;
-    for noun in ["users", "projects", "services", "deployments", "logs", "git", "events"] {
+    for noun in
+        ["users", "projects", "services", "deployments", "logs", "git", "templates", "events"]
+    {
         let inside = format!("/src/{noun}/");
         for (file, text) in sources("components/domain").into_iter().filter(|(file, _)| {
             let path = file.to_string_lossy();

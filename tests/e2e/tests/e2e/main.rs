@@ -45,5 +45,6 @@ mod services;
 mod starting;
 mod swap;
 mod telemetry;
+mod templates;
 mod tls;
 mod traces;

@@ -68,6 +68,9 @@ pub(crate) async fn nothing_of_another_tenant_is_reached(server: &Server) {
         if operation.path.starts_with("/api/v1/audit-logs/") {
             // A trail is always the caller's own, and a stranger's of this thing is empty.
             assert_eq!(answer.expect(200).json(), json!({"audit_logs": []}));
+        } else if operation.path == "/api/v1/templates/{id}" {
+            // The catalogue is nobody's and everybody's.
+            answer.expect(200);
         } else {
             assert_eq!(answer.status, 404, "{operation:?}: {}", answer.text());
             answer.expect_error(404);
@@ -121,6 +124,7 @@ impl Victim {
             .path
             .replace("{project_id}", text(&self.project, "id"))
             .replace("{resource}", "project")
+            .replace("/templates/{id}", "/templates/tpl-go")
             .replace("{providerId}", text(thing, "id"))
             .replace("{id}", text(thing, "id"))
     }
@@ -136,6 +140,9 @@ impl Victim {
         let writes = method == Method::POST || method == Method::PUT;
         let request = client.request(method, path);
         let mut body = json!({"name": "Taken over", "type": "web", "description": "Taken over"});
+        if operation.path.contains("/templates/") {
+            body = json!({"project_id": self.project["id"], "name": "Taken over"});
+        }
         if operation.path.contains("/git/") {
             body = json!({"type": "gitlab", "access_token": "theirs"});
         }

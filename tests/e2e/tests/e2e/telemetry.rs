@@ -87,6 +87,11 @@ async fn every_function_of_the_runtime_has_a_metric() {
     let mut stream = tenant.client().request(reqwest::Method::GET, &path).open().await;
     server.visitor("web-harbour.localhost").get("/").await.expect(200);
     stream.chunk().await.expect("the stream goes on").expect("it has not ended");
+    // A workload with a sealed variable is started by another function.
+    let body = serde_json::json!({"project_id": tenant.project, "name": "sealed",
+        "variables": {"IMAGE": image, "NPM_TOKEN": "secret"}});
+    let made = tenant.client().post("/api/v1/templates/tpl-nodejs/deploy", &body).await;
+    tenant.ask(crate::check::text(&made.expect(201).json(), "service_id")).await;
     // The release before is stopped, and with it there is a call of every kind.
     tenant.deploy(&service).await;
     let called = |metrics: &str, function: &str| {
@@ -98,7 +103,7 @@ async fn every_function_of_the_runtime_has_a_metric() {
         )
     };
     let functions: Vec<_> = functions("runtime").into_iter().chain([HOLDER.to_owned()]).collect();
-    assert_eq!(functions.len(), 9, "{functions:?}");
+    assert_eq!(functions.len(), 10, "{functions:?}");
     for function in functions {
         let begun = Instant::now();
         while !called(&server.management().metrics().await, &function) {
