@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use moka::sync::Cache;
+
 use crate::archives::Archives;
 use crate::driver::{Driver, Error, State, Usage, Workload, WorkloadId};
 use crate::images::{Image, LOCAL};
@@ -15,6 +17,12 @@ use crate::logbook::LogBook;
 
 /// The longest time a stopped workload may take to end what it has begun.
 const LONGEST_GRACE: Duration = Duration::from_secs(300);
+
+/// How long an image is taken for a container's: a deployment has half an hour, and a tag may move
+/// from one to the other.
+const NO_COMPONENT_FOR: Duration = Duration::from_secs(600);
+/// How many names are remembered so.
+const NO_COMPONENTS: u64 = 1_000;
 
 /// What carries workloads.
 pub struct Drivers {
@@ -36,17 +44,14 @@ pub struct Runtime {
     pub(crate) archives: Archives,
     /// Names this host among those that share a database.
     pub(crate) holder: String,
+    /// Names of images that are no components, for as long as one may take to be fetched.
+    no_components: Cache<String, ()>,
 }
 
 impl Drivers {
     /// The one that carries workloads of an image, by its digest.
     fn of(&self, digest: &str) -> Result<&Arc<dyn Driver>, Error> {
         if digest.contains('@') { self.containers() } else { Ok(&self.components) }
-    }
-
-    /// The one that knows an image by its name.
-    fn knowing(&self, name: &str) -> Result<&Arc<dyn Driver>, Error> {
-        if name.starts_with(LOCAL) { Ok(&self.components) } else { self.containers() }
     }
 
     fn containers(&self) -> Result<&Arc<dyn Driver>, Error> {
@@ -72,11 +77,32 @@ impl Runtime {
         archives: Archives,
         holder: String,
     ) -> Self {
-        Self { drivers, ingress, log, archives, holder }
+        let no_components = Cache::builder()
+            .max_capacity(NO_COMPONENTS)
+            .time_to_live(NO_COMPONENT_FOR)
+            .build();
+        Self { drivers, ingress, log, archives, holder, no_components }
     }
 
+    /// What a registry has under a name is a component or a container's image, which only the
+    /// registry can say. So it is asked for a component first; whatever it answers otherwise, the
+    /// image may be one for containers, which perhaps is on this machine already.
     pub(crate) async fn resolve(&self, name: &str) -> Result<Option<Image>, Error> {
-        self.drivers.knowing(name)?.resolve(name).await
+        let Some(containers) =
+            self.drivers.containers.as_ref().filter(|_| !name.starts_with(LOCAL))
+        else {
+            return self.drivers.components.resolve(name).await;
+        };
+        if !self.no_components.contains_key(name) {
+            match self.drivers.components.resolve(name).await {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    tracing::debug!(image = name, "taken for a container's: {error}");
+                    self.no_components.insert(name.to_owned(), ());
+                }
+            }
+        }
+        containers.resolve(name).await
     }
 
     pub(crate) async fn start(&self, workload: Workload) -> Result<(), Error> {

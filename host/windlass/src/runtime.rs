@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_gateway::Deployed;
-use windlass_runtime::{Archives, Drivers, Found, Images, Ingress, LogBook, Runtime, WasmDriver};
+use windlass_outbound::Client;
+use windlass_runtime::{
+    Archives, Drivers, Found, Images, Ingress, LogBook, OciRegistry, Runtime, WasmDriver,
+};
 use windlass_storage::Database;
 
 use crate::configuration::Configuration;
@@ -33,9 +36,11 @@ impl Workloads {
         configuration: &Configuration,
         data: &DataDirectory,
         database: &Arc<Database>,
+        client: &Client,
     ) -> anyhow::Result<Self> {
         let records = Arc::new(records::Images::new(database));
-        let images = Images::new(Arc::clone(&records) as _, None);
+        let registry = Arc::new(OciRegistry::new(client.clone()));
+        let images = Images::new(Arc::clone(&records) as _, Some(registry));
         let log = Arc::new(LogBook::new(data.workload_logs()?));
         let driver = Arc::new(WasmDriver::new(Arc::clone(&images), Arc::clone(&log)));
         let ingress = Arc::new(Ingress::new(&configuration.base_domain));

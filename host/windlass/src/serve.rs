@@ -71,9 +71,10 @@ async fn serve(
     let idempotency = records::Idempotency::start(&database, Arc::clone(&identity)).await?;
     let operations = Arc::new(Operations::default());
 
-    let workloads = Arc::new(Workloads::open(&configuration, &data, &database)?);
+    let client = source::client(&configuration)?;
+    let workloads = Arc::new(Workloads::open(&configuration, &data, &database, &client)?);
     let vault = Arc::new(Vault(Arc::clone(&identity)));
-    let hosting = source::hosting(&configuration, &vault)?;
+    let hosting = source::hosting(&configuration, client, &vault);
     let capabilities =
         capabilities(&database, &identity, &operations, &workloads, (hosting, vault));
     let fleet = fleet(&data, capabilities, &database, &workloads, &map).await?;

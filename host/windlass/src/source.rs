@@ -1,4 +1,4 @@
-//! What goes out to git providers, put together: the way out, the vault, and where they are.
+//! What goes out to others, put together: the way out, the vault, and where git providers are.
 
 use std::sync::Arc;
 
@@ -9,11 +9,16 @@ use windlass_source::Hosting;
 use crate::configuration::Configuration;
 use crate::vault::Vault;
 
-/// Puts it together.
+/// The one way out, for everything that goes out for tenants.
+pub(crate) fn client(configuration: &Configuration) -> anyhow::Result<Client> {
+    Client::new(configuration.outbound.clone()).map_err(|error| anyhow!(error))
+}
+
+/// What asks git providers.
 pub(crate) fn hosting(
     configuration: &Configuration,
+    client: Client,
     vault: &Arc<Vault>,
-) -> anyhow::Result<Hosting> {
-    let client = Client::new(configuration.outbound.clone()).map_err(|error| anyhow!(error))?;
-    Ok(Hosting::new(client, Arc::clone(vault) as _, configuration.git.clone()))
+) -> Hosting {
+    Hosting::new(client, Arc::clone(vault) as _, configuration.git.clone())
 }

@@ -34,7 +34,7 @@ pub(crate) async fn what_cannot_run_fails_and_says_why(server: &Server) {
     push(server, "program:1", "workload_crash").await;
     let cases = [
         ("unknown", "web", "local/nothing:1", "local/nothing:1"),
-        ("elsewhere", "web", "registry.example/shop:1", "registry.example/shop:1"),
+        ("elsewhere", "web", "127.0.0.1:5000/shop:1", "127.0.0.1:5000/shop:1"),
         ("stealer", "web", "local/stealer:1", "windlass:storage/"),
         ("program", "web", "local/program:1", "wasi:http"),
         ("worker", "worker", "local/stealer:1", "windlass:storage/"),

@@ -1,0 +1,3 @@
+//! What runs workloads, from outside.
+
+mod registry;
