@@ -113,9 +113,9 @@ impl Provider {
 }
 
 /// An address below another, whether or not that ends with a slash.
-fn below(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
+fn below(base: &Url, path: &[&str], query: &[(&str, &str)]) -> Url {
     let mut url = base.clone();
-    let joined = format!("{}{path}", base.path().trim_end_matches('/'));
+    let joined = format!("{}/{}", base.path().trim_end_matches('/'), path.join("/"));
     url.set_path(&joined);
     url.query_pairs_mut().clear().extend_pairs(query);
     url

@@ -49,7 +49,7 @@ struct Link {
 
 pub(super) fn first_page(base: &Url) -> Url {
     let query = [("role", "member"), ("pagelen", "100"), ("sort", "-updated_on")];
-    below(base, "/2.0/repositories", &query)
+    below(base, &["2.0", "repositories"], &query)
 }
 
 /// A token stands by itself; an app password comes with the name of its user, as `user:password`.

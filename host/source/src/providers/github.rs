@@ -23,7 +23,7 @@ struct Listed {
 }
 
 pub(super) fn first_page(base: &Url) -> Url {
-    below(base, "/user/repos", &[("per_page", "100"), ("sort", "updated")])
+    below(base, &["user", "repos"], &[("per_page", "100"), ("sort", "updated")])
 }
 
 pub(super) fn headers() -> HeaderMap {

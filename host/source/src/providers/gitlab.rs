@@ -22,7 +22,7 @@ struct Listed {
 
 pub(super) fn first_page(base: &Url) -> Url {
     let query = [("membership", "true"), ("per_page", "100"), ("order_by", "last_activity_at")];
-    below(base, "/api/v4/projects", &query)
+    below(base, &["api", "v4", "projects"], &query)
 }
 
 pub(super) fn read(answer: &Answer) -> Result<Page, Error> {
