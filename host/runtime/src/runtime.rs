@@ -77,10 +77,8 @@ impl Runtime {
         archives: Archives,
         holder: String,
     ) -> Self {
-        let no_components = Cache::builder()
-            .max_capacity(NO_COMPONENTS)
-            .time_to_live(NO_COMPONENT_FOR)
-            .build();
+        let no_components =
+            Cache::builder().max_capacity(NO_COMPONENTS).time_to_live(NO_COMPONENT_FOR).build();
         Self { drivers, ingress, log, archives, holder, no_components }
     }
 
