@@ -183,6 +183,9 @@ pub trait Driver: Send + Sync {
     /// it is being fetched.
     fn resolve<'a>(&'a self, name: &'a str) -> DriverFuture<'a, Option<Image>>;
 
+    /// Whether an image of this name was made on this machine, so that no registry has it.
+    fn has_made<'a>(&'a self, name: &'a str) -> DriverFuture<'a, bool>;
+
     /// Sees to it that this workload runs. One that is there stays as it is.
     fn start(&self, workload: Workload) -> DriverFuture<'_, ()>;
 

@@ -7,10 +7,10 @@
 //! Nothing here decides what should run. That is written in the database and read by the
 //! reconciler, which is a component.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "jobs of containers write and read them"))]
 mod archives;
 mod bindings;
 mod capability;
+mod docker;
 mod driver;
 mod images;
 mod ingress;
@@ -23,6 +23,7 @@ mod wasm;
 
 pub use archives::Archives;
 pub use capability::{RuntimeCapability, Secrets};
+pub use docker::DockerDriver;
 pub use driver::{
     Driver, DriverFuture, Error, Health, Kind, State, Usage, Volume, Workload, WorkloadId,
 };

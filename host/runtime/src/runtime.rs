@@ -91,6 +91,10 @@ impl Runtime {
         else {
             return self.drivers.components.resolve(name).await;
         };
+        // What was made on this machine is in no registry, and none need hear of its name.
+        if containers.has_made(name).await.unwrap_or(false) {
+            return containers.resolve(name).await;
+        }
         if !self.no_components.contains_key(name) {
             match self.drivers.components.resolve(name).await {
                 Ok(found) => return Ok(found),
@@ -124,16 +128,27 @@ impl Runtime {
     }
 
     pub(crate) async fn stop(&self, id: WorkloadId, grace: Duration) -> Result<(), Error> {
-        for driver in self.drivers.all() {
-            driver.stop(id, grace.min(LONGEST_GRACE)).await?;
+        let grace = grace.min(LONGEST_GRACE);
+        // A component is stopped whether or not whoever runs containers answers.
+        let components = &self.drivers.components;
+        if components.list().await?.contains(&id) {
+            return components.stop(id, grace).await;
         }
-        Ok(())
+        match &self.drivers.containers {
+            Some(containers) => containers.stop(id, grace).await,
+            None => Ok(()),
+        }
     }
 
+    /// What a driver has that cannot be reached is left out: what the others have needs looking
+    /// after all the same, and what is missing here is at the most started where it is.
     pub(crate) async fn list(&self) -> Result<Vec<WorkloadId>, Error> {
         let mut ids = Vec::new();
         for driver in self.drivers.all() {
-            ids.extend(driver.list().await?);
+            match driver.list().await {
+                Ok(found) => ids.extend(found),
+                Err(error) => tracing::warn!(driver = driver.name(), "not listed: {error}"),
+            }
         }
         Ok(ids)
     }

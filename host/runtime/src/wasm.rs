@@ -22,7 +22,7 @@ use windlass_engine::{
 use crate::driver::{
     Driver, DriverFuture, Error, Health, Kind, State, Usage, Workload, WorkloadId,
 };
-use crate::images::{Image, Images};
+use crate::images::{Image, Images, LOCAL};
 use crate::job::{Job, JobState};
 use crate::logbook::{LINE_BYTES, LogBook, LogWriter, Output};
 use program::Supervised;
@@ -134,6 +134,10 @@ impl Driver for WasmDriver {
 
     fn resolve<'a>(&'a self, name: &'a str) -> DriverFuture<'a, Option<Image>> {
         Box::pin(self.images.resolve(name))
+    }
+
+    fn has_made<'a>(&'a self, name: &'a str) -> DriverFuture<'a, bool> {
+        Box::pin(ready(Ok(name.starts_with(LOCAL))))
     }
 
     fn start(&self, workload: Workload) -> DriverFuture<'_, ()> {

@@ -122,6 +122,10 @@ pub(crate) struct ServeSettings {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     git_bitbucket_url: Option<String>,
+    /// Socket of Docker or Podman, such as `unix:///var/run/docker.sock`, or `none`
+    #[arg(long, value_name = "SOCKET")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    docker_host: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -55,6 +55,8 @@ pub(crate) struct Configuration {
     pub(crate) outbound: Outbound,
     /// Where git providers are.
     pub(crate) git: Addresses,
+    /// The socket of what runs containers; `None` when this host runs none.
+    pub(crate) docker_host: Option<String>,
 }
 
 /// The configuration as written. Every key is also a flag (with hyphens) and a variable:
@@ -84,6 +86,7 @@ struct Raw {
     git_github_url: String,
     git_gitlab_url: String,
     git_bitbucket_url: String,
+    docker_host: String,
 }
 
 impl Default for Raw {
@@ -111,12 +114,13 @@ impl Default for Raw {
             git_github_url: "https://api.github.com".to_owned(),
             git_gitlab_url: "https://gitlab.com".to_owned(),
             git_bitbucket_url: "https://api.bitbucket.org".to_owned(),
+            docker_host: "unix:///var/run/docker.sock".to_owned(),
         }
     }
 }
 
 /// Names of all keys, which are also the variables that are read.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "listen",
     "manage",
     "data_dir",
@@ -139,6 +143,7 @@ const KEYS: [&str; 22] = [
     "git_github_url",
     "git_gitlab_url",
     "git_bitbucket_url",
+    "docker_host",
 ];
 
 impl Configuration {
@@ -227,6 +232,7 @@ impl Raw {
                 gitlab: provider("git_gitlab_url", &self.git_gitlab_url)?,
                 bitbucket: provider("git_bitbucket_url", &self.git_bitbucket_url)?,
             },
+            docker_host: socket(&self.docker_host)?,
         })
     }
 
@@ -264,6 +270,20 @@ fn url(key: &str, text: String) -> anyhow::Result<Option<String>> {
         _ if text.starts_with("http://") || text.starts_with("https://") => Ok(Some(text)),
         _ => bail!("{key} is {text:?}; use a URL such as http://127.0.0.1:4318"),
     }
+}
+
+fn socket(text: &str) -> anyhow::Result<Option<String>> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let path = text.strip_prefix("unix://").unwrap_or(text);
+    if path.starts_with('/') {
+        return Ok(Some(path.to_owned()));
+    }
+    bail!(
+        "docker_host is {text:?}; use the socket of Docker or Podman on this machine, such as \
+         unix:///var/run/docker.sock, or none"
+    )
 }
 
 fn origins(texts: Vec<String>) -> anyhow::Result<Vec<String>> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use windlass_gateway::Deployed;
 use windlass_outbound::Client;
 use windlass_runtime::{
-    Archives, Drivers, Found, Images, Ingress, LogBook, OciRegistry, Runtime, WasmDriver,
+    Archives, DockerDriver, Driver, Drivers, Found, Images, Ingress, LogBook, OciRegistry, Runtime,
+    WasmDriver,
 };
 use windlass_storage::Database;
 
@@ -44,12 +45,19 @@ impl Workloads {
         let log = Arc::new(LogBook::new(data.workload_logs()?));
         let driver = Arc::new(WasmDriver::new(Arc::clone(&images), Arc::clone(&log)));
         let ingress = Arc::new(Ingress::new(&configuration.base_domain));
+        let archives = Archives::new(data.backups()?);
+        let host_name = data.host_name()?;
+        let containers = configuration.docker_host.as_ref().map(|socket| {
+            let log = Arc::clone(&log);
+            Arc::new(DockerDriver::new(socket, &host_name, log, archives.clone()))
+                as Arc<dyn Driver>
+        });
         let runtime = Arc::new(Runtime::new(
-            Drivers { components: Arc::clone(&driver) as _, containers: None },
+            Drivers { components: Arc::clone(&driver) as _, containers },
             Arc::clone(&ingress),
             Arc::clone(&log),
-            Archives::new(data.backups()?),
-            data.host_name()?,
+            archives,
+            host_name,
         ));
         Ok(Self { driver, runtime, images, records, ingress, log })
     }

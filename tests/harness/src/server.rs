@@ -253,6 +253,8 @@ impl Server {
         let mut command = bare_command();
         command
             .env("WINDLASS_DATA_DIR", self.data.path())
+            // Tests of containers name an engine of their own; no other test touches the machine's.
+            .env("WINDLASS_DOCKER_HOST", "none")
             .env("WINDLASS_MANIFEST", manifest.unwrap_or_else(|| checkout().join("spin.toml")))
             .envs(self.options.environment.iter().cloned());
         if let Some(url) = &self.database_url {
