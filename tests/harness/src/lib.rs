@@ -16,3 +16,4 @@ pub use account::Account;
 pub use client::{Answer, Client};
 pub use management::Management;
 pub use server::{CrashPoint, Database, Server, ServerOptions};
+pub use windlass_test_support::{DockerEngine, TestImage};

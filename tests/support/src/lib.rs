@@ -1,11 +1,13 @@
-//! What tests of several crates need and no crate should ship: a private PostgreSQL, and somebody on
-//! loopback to ask over HTTP.
+//! What tests of several crates need and no crate should ship: a private PostgreSQL, a private Docker
+//! engine, and somebody on loopback to ask over HTTP.
 //!
-//! Talking to the database is left to the tests; this crate only starts it, names it and
-//! takes it away again.
+//! Talking to them is left to the tests; this crate only starts them, names them and takes them
+//! away again.
 
+mod docker;
 mod postgres;
 mod stub;
 
+pub use docker::{DockerEngine, TestImage};
 pub use postgres::{PostgresCluster, fresh_database, shared_cluster};
 pub use stub::{HttpStub, http_answer};

@@ -7,7 +7,7 @@ mod endings;
 mod power_cuts;
 mod programs;
 mod refusals;
-mod registries;
+pub(crate) mod registries;
 mod visits;
 
 use std::time::{Duration, Instant};

@@ -30,6 +30,7 @@ mod check;
 mod cli;
 mod clients;
 mod components;
+mod containers;
 mod deployments;
 mod durability;
 mod git;

@@ -16,15 +16,15 @@ const PROGRAM: &str = "/usr/bin/docker-registry";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// A registry with a directory of its own.
-struct Registry {
+pub(crate) struct Registry {
     process: Child,
-    address: String,
+    pub(crate) address: String,
     http: reqwest::Client,
     _directory: tempfile::TempDir,
 }
 
 impl Registry {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("config.yml");
         let configuration = json!({

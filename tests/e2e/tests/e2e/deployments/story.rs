@@ -143,13 +143,13 @@ async fn it_is_put_back(server: &Server, tenant: &Tenant, service: &str, first: 
     }
 }
 
-async fn colour(tenant: &Tenant, service: &str, colour: &str) {
+pub(crate) async fn colour(tenant: &Tenant, service: &str, colour: &str) {
     let change = json!({"build_config": {"environment_variables": {"COLOUR": colour}}});
     tenant.client().put(&format!("/api/v1/services/{service}"), &change).await.expect(200);
 }
 
 /// The status of a service, and its variables.
-async fn state(tenant: &Tenant, service: &str) -> (String, Value) {
+pub(crate) async fn state(tenant: &Tenant, service: &str) -> (String, Value) {
     let found = tenant.client().get(&format!("/api/v1/services/{service}")).await;
     let found = found.expect(200).json();
     let variables = found["build_config"]["environment_variables"].clone();
@@ -157,7 +157,7 @@ async fn state(tenant: &Tenant, service: &str) -> (String, Value) {
 }
 
 /// Waits for so many visits.
-async fn visited(load: &Load, visits: u64) {
+pub(crate) async fn visited(load: &Load, visits: u64) {
     let deadline = Instant::now() + Duration::from_secs(120);
     while load.requests() < visits {
         assert!(Instant::now() < deadline, "only {} visits came to an end", load.requests());
