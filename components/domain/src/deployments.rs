@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::{Conflict, Error, Kind, Result};
 use crate::events::{self, Action, Change, Entry, Resource};
 use crate::ids::{DeploymentId, OperationId, OrganizationId, Revision, ServiceId, UserId};
-use crate::operations::{MAXIMUM_UNFINISHED, Operation};
+use crate::operations::{MAXIMUM_UNFINISHED, Operation, Step, Subject};
 use crate::organizations::Role;
 use crate::projects;
 use crate::services::build::{anew, check_variables};
@@ -318,11 +318,12 @@ async fn promise(
     changes: Vec<Change>,
 ) -> Result<()> {
     let now = deployment.created_at;
+    let subject = Subject::Deployment { service_id: service.id, id: deployment.id };
     let operation = Operation::new(
         OperationId::from_u128(ctx.ids.fresh()),
         access.organization_id,
-        service.id,
-        deployment.id,
+        subject,
+        Step::Resolve,
         now,
     );
     let read = service.revision;
@@ -334,7 +335,7 @@ async fn promise(
         return Err(Error::stale(Kind::Service, None));
     }
     // Counted behind the service's row, which the transaction holds, so that no two count at once.
-    if transaction.unfinished_operations(service.id).await? >= MAXIMUM_UNFINISHED {
+    if transaction.unfinished_operations(&subject.lane()).await? >= MAXIMUM_UNFINISHED {
         let reason = "too many deployments of this service are waiting".into();
         return Err(Error::QuotaExceeded { reason, retry_after_seconds: Some(30) });
     }

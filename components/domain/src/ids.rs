@@ -77,6 +77,8 @@ id!(ServiceId, "a service");
 id!(DeploymentId, "a deployment, and of the workload it makes");
 id!(WorkloadId, "a workload: that of the deployment or the database that made it");
 id!(JobId, "a job");
+id!(BuildId, "a build");
+id!(DatabaseId, "a managed database");
 id!(OperationId, "an operation");
 id!(GitAccountId, "a user's account at a git provider");
 id!(EventId, "an event of the audit trail");

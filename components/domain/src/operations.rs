@@ -2,11 +2,14 @@
 //!
 //! An operation is written in the transaction of the change that asks for it, and the reconciler
 //! carries it out step by step. It has one holder at a time, by a lease that ends by itself when
-//! its holder does; a deadline; and always an end. Operations of one service are carried out one
-//! after the other, in the order they were asked for.
+//! its holder does; a deadline; and always an end. Operations of one lane are carried out one after
+//! the other, in the order they were asked for: all of a service's, all of a database's, and a
+//! build's own.
 
 use crate::future::PortBound;
-use crate::ids::{DeploymentId, OperationId, OrganizationId, Revision, ServiceId};
+use crate::ids::{
+    BuildId, DatabaseId, DeploymentId, OperationId, OrganizationId, Revision, ServiceId,
+};
 use crate::time::Timestamp;
 
 /// How long a holder may be silent before another takes over, in seconds.
@@ -15,7 +18,7 @@ pub const LEASE_SECONDS: i64 = 30;
 pub const DEADLINE_SECONDS: i64 = 30 * 60;
 /// How often a step that failed for a passing reason is tried.
 pub const MAXIMUM_ATTEMPTS: i64 = 8;
-/// The most operations of one service that have not ended.
+/// The most operations of one lane that have not ended.
 pub const MAXIMUM_UNFINISHED: i64 = 20;
 
 /// The port to whoever carries operations out.
@@ -65,17 +68,83 @@ impl Step {
     }
 }
 
-/// A deployment being carried out.
+/// What an operation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A release of a service.
+    Deployment {
+        /// The service.
+        service_id: ServiceId,
+        /// The release.
+        id: DeploymentId,
+    },
+    /// An image being made.
+    Build(BuildId),
+    /// A managed database.
+    Database(DatabaseId),
+}
+
+impl Subject {
+    /// What kind of thing it is, as it is stored.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Deployment { .. } => DEPLOYMENT,
+            Self::Build(_) => BUILD,
+            Self::Database(_) => DATABASE,
+        }
+    }
+
+    /// The id of the thing.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Deployment { id, .. } => id.to_string(),
+            Self::Build(id) => id.to_string(),
+            Self::Database(id) => id.to_string(),
+        }
+    }
+
+    /// The service it goes with, if with any.
+    pub const fn service_id(&self) -> Option<ServiceId> {
+        match self {
+            Self::Deployment { service_id, .. } => Some(*service_id),
+            Self::Build(_) | Self::Database(_) => None,
+        }
+    }
+
+    /// What is carried out one after the other.
+    pub fn lane(&self) -> String {
+        match self {
+            Self::Deployment { service_id, .. } => service_id.to_string(),
+            Self::Build(_) | Self::Database(_) => self.id(),
+        }
+    }
+
+    /// Reads what [`Subject::kind`], [`Subject::id`] and [`Subject::service_id`] wrote.
+    pub fn parse(kind: &str, id: &str, service_id: Option<ServiceId>) -> Option<Self> {
+        match kind {
+            DEPLOYMENT => {
+                Some(Self::Deployment { service_id: service_id?, id: DeploymentId::parse(id)? })
+            }
+            BUILD => BuildId::parse(id).map(Self::Build),
+            DATABASE => DatabaseId::parse(id).map(Self::Database),
+            _ => None,
+        }
+    }
+}
+
+const DEPLOYMENT: &str = "deployment";
+const BUILD: &str = "build";
+const DATABASE: &str = "database";
+
+/// Something being carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Its id.
     pub id: OperationId,
     /// In whose trail its outcome stands.
     pub organization_id: OrganizationId,
-    /// The service it is about.
-    pub service_id: ServiceId,
-    /// The deployment it carries out.
-    pub deployment_id: DeploymentId,
+    /// What it is about.
+    pub subject: Subject,
     /// What is done next.
     pub step: Step,
     /// Since when that is what is done next.
@@ -95,20 +164,19 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// What carries out a new deployment.
+    /// What carries something out, from this step on.
     pub(crate) fn new(
         id: OperationId,
         organization_id: OrganizationId,
-        service_id: ServiceId,
-        deployment_id: DeploymentId,
+        subject: Subject,
+        step: Step,
         now: Timestamp,
     ) -> Self {
         Self {
             id,
             organization_id,
-            service_id,
-            deployment_id,
-            step: Step::Resolve,
+            subject,
+            step,
             step_since: now,
             attempts: 0,
             due_at: now,

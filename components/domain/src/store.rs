@@ -12,9 +12,9 @@ use crate::events::{ChainHead, Event, EventQuery};
 use crate::future::{PortBound, PortFuture};
 use crate::git::GitAccount;
 use crate::ids::{
-    DeploymentId, GitAccountId, OrganizationId, ProjectId, Revision, ServiceId, UserId,
+    DeploymentId, GitAccountId, OperationId, OrganizationId, ProjectId, Revision, ServiceId, UserId,
 };
-use crate::operations::Operation;
+use crate::operations::{Operation, Subject};
 use crate::organizations::{Membership, Organization};
 use crate::page::{Page, PageRequest};
 use crate::projects::{Project, ProjectAccess, ProjectSummary};
@@ -256,7 +256,7 @@ pub struct ServicePlace {
 
 /// Reading operations, and what the reconciler needs beside them: it is nobody's member.
 pub trait OperationReads: PortBound {
-    /// Takes the operation that is due and the first of its service, that nobody else holds, and
+    /// Takes the operation that is due and the first of its lane, that nobody else holds, and
     /// gives it to this holder until the lease ends.
     fn claim_operation<'a>(
         &'a self,
@@ -283,8 +283,8 @@ pub trait OperationReads: PortBound {
     /// Where a service is, whoever asks.
     fn service_place(&self, id: ServiceId) -> PortFuture<'_, Result<Option<ServicePlace>>>;
 
-    /// Every deployment whose operation has not ended.
-    fn unfinished_deployments(&self) -> PortFuture<'_, Result<Vec<DeploymentId>>>;
+    /// Every operation that has not ended, and what it is about.
+    fn unfinished(&self) -> PortFuture<'_, Result<Vec<(OperationId, Subject)>>>;
 }
 
 /// Writing operations.
@@ -300,8 +300,8 @@ pub trait OperationWrites: PortBound {
         read: Revision,
     ) -> PortFuture<'a, Result<bool>>;
 
-    /// How many operations of a service have not ended.
-    fn unfinished_operations(&self, service: ServiceId) -> PortFuture<'_, Result<i64>>;
+    /// How many operations of a lane have not ended.
+    fn unfinished_operations<'a>(&'a self, lane: &'a str) -> PortFuture<'a, Result<i64>>;
 }
 
 /// Reading git accounts.

@@ -4,7 +4,7 @@
 use windlass_domain::deployments::Deployment;
 use windlass_domain::future::PortFuture;
 use windlass_domain::ids::{DeploymentId, OperationId, OrganizationId, ProjectId, ServiceId};
-use windlass_domain::operations::{Operation, Step};
+use windlass_domain::operations::{Operation, Step, Subject};
 use windlass_domain::store::{LiveService, OperationReads, OperationWrites, ServicePlace};
 use windlass_domain::{Kind, Result, Revision, Timestamp};
 
@@ -17,13 +17,13 @@ use crate::{SqlStore, SqlTransaction};
 const SERVICE_PLACE: &str =
     "SELECT service.project_id, service.name FROM service WHERE service.id = $1";
 
-/// What can be claimed: due, the first of its service, held by nobody else.
+/// What can be claimed: due, the first of its lane, held by nobody else.
 pub(crate) const CLAIMABLE: &str = "\
     SELECT operation.id FROM operation \
     WHERE operation.finished_at IS NULL AND operation.due_at <= $1 \
     AND (operation.lease_until <= $1 OR operation.lease_holder = $2) \
     AND NOT EXISTS (SELECT 1 FROM operation AS earlier \
-    WHERE earlier.service_id = operation.service_id AND earlier.finished_at IS NULL \
+    WHERE earlier.lane = operation.lane AND earlier.finished_at IS NULL \
     AND (earlier.created_at < operation.created_at OR \
     (earlier.created_at = operation.created_at AND earlier.id < operation.id))) \
     ORDER BY operation.due_at LIMIT 1";
@@ -41,27 +41,27 @@ pub(crate) const LIVE_SERVICES: &str = "\
     WHERE service.live_deployment_id IS NOT NULL AND service.id > $1 \
     ORDER BY service.id LIMIT $2";
 
-/// Deployments whose operation has not ended, a page of them by the operation's place.
-pub(crate) const UNFINISHED_DEPLOYMENTS: &str = "\
-    SELECT operation.id, operation.deployment_id FROM operation \
-    WHERE operation.finished_at IS NULL AND operation.id > $1 \
+/// Operations that have not ended, a page of them by id.
+pub(crate) const OPEN: &str = "\
+    SELECT operation.id, operation.subject, operation.subject_id, operation.service_id \
+    FROM operation WHERE operation.finished_at IS NULL AND operation.id > $1 \
     ORDER BY operation.id LIMIT $2";
 
-/// How many operations of a service have not ended.
+/// How many operations of a lane have not ended.
 pub(crate) const UNFINISHED: &str = "\
-    SELECT COUNT(*) FROM operation WHERE operation.service_id = $1 \
+    SELECT COUNT(*) FROM operation WHERE operation.lane = $1 \
     AND operation.finished_at IS NULL";
 
 const CLAIM: &str = "\
     UPDATE operation SET lease_holder = $1, lease_until = $2, revision = revision + 1 \
     WHERE id = $3 AND finished_at IS NULL AND (lease_until <= $4 OR lease_holder = $1) \
-    RETURNING id, organization_id, service_id, deployment_id, step, step_since, attempts, \
+    RETURNING id, organization_id, subject, subject_id, service_id, step, step_since, attempts, \
     due_at, deadline_at, finished_at, revision, created_at";
 
 const INSERT: &str = "\
-    INSERT INTO operation (id, organization_id, service_id, deployment_id, step, step_since, \
-    attempts, due_at, deadline_at, lease_holder, lease_until, revision, created_at) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', 0, $10, $11)";
+    INSERT INTO operation (id, organization_id, subject, subject_id, lane, service_id, step, \
+    step_since, attempts, due_at, deadline_at, lease_holder, lease_until, revision, created_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, $12, $13)";
 
 const UPDATE: &str = "\
     UPDATE operation SET step = $1, step_since = $2, attempts = $3, due_at = $4, \
@@ -137,11 +137,10 @@ impl OperationReads for SqlStore<'_> {
         })
     }
 
-    fn unfinished_deployments(&self) -> PortFuture<'_, Result<Vec<DeploymentId>>> {
+    fn unfinished(&self) -> PortFuture<'_, Result<Vec<(OperationId, Subject)>>> {
         Box::pin(async move {
-            let read = |row: &mut Row| Ok((row.text()?, row.parsed(DeploymentId::parse)?));
-            let found = self.pages(UNFINISHED_DEPLOYMENTS, read, |(id, _)| id.clone()).await?;
-            Ok(found.into_iter().map(|(_, deployment)| deployment).collect())
+            let read = |row: &mut Row| Ok((row.parsed(OperationId::parse)?, subject(row)?));
+            self.pages(OPEN, read, |(id, _)| id.to_string()).await
         })
     }
 }
@@ -175,8 +174,10 @@ impl OperationWrites for SqlTransaction<'_> {
             let parameters = vec![
                 operation.id.to_string().into(),
                 operation.organization_id.to_string().into(),
-                operation.service_id.to_string().into(),
-                operation.deployment_id.to_string().into(),
+                operation.subject.kind().into(),
+                operation.subject.id().into(),
+                operation.subject.lane().into(),
+                operation.subject.service_id().map_or(Value::Null, |id| id.to_string().into()),
                 operation.step.as_str().into(),
                 operation.step_since.microseconds().into(),
                 operation.attempts.into(),
@@ -211,9 +212,9 @@ impl OperationWrites for SqlTransaction<'_> {
         })
     }
 
-    fn unfinished_operations(&self, service: ServiceId) -> PortFuture<'_, Result<i64>> {
+    fn unfinished_operations<'a>(&'a self, lane: &'a str) -> PortFuture<'a, Result<i64>> {
         Box::pin(async move {
-            let answer = self.work.query(UNFINISHED, vec![service.to_string().into()]).await;
+            let answer = self.work.query(UNFINISHED, vec![lane.into()]).await;
             let count = rows::first("count", answer.map_err(failed)?, Row::integer)?;
             Ok(count.unwrap_or_default())
         })
@@ -236,8 +237,7 @@ fn operation(row: &mut Row) -> Result<Operation> {
     Ok(Operation {
         id: row.parsed(OperationId::parse)?,
         organization_id: row.parsed(OrganizationId::parse)?,
-        service_id: row.parsed(ServiceId::parse)?,
-        deployment_id: row.parsed(DeploymentId::parse)?,
+        subject: subject(row)?,
         step: row.parsed(Step::parse)?,
         step_since: row.timestamp()?,
         attempts: row.integer()?,
@@ -247,4 +247,10 @@ fn operation(row: &mut Row) -> Result<Operation> {
         revision: row.revision()?,
         created_at: row.timestamp()?,
     })
+}
+
+fn subject(row: &mut Row) -> Result<Subject> {
+    let (kind, id) = (row.text()?, row.text()?);
+    let service_id = row.optional_text()?.as_deref().and_then(ServiceId::parse);
+    Subject::parse(&kind, &id, service_id).ok_or_else(|| row.fault("completes no known subject"))
 }

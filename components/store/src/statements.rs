@@ -20,7 +20,7 @@ pub const READS: &[(&str, &str)] = &[
     ("operations claimable", crate::operations::CLAIMABLE),
     ("operations next due", crate::operations::NEXT_DUE),
     ("operations live services", crate::operations::LIVE_SERVICES),
-    ("operations unfinished deployments", crate::operations::UNFINISHED_DEPLOYMENTS),
+    ("operations unfinished", crate::operations::OPEN),
     ("git accounts list", crate::git::LIST),
     ("git accounts view", crate::git::VIEW),
     ("events list", crate::events::LIST),

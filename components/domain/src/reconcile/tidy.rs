@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::workload;
+use super::deployments::workload;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ids::{DeploymentId, ServiceId, WorkloadId};
+use crate::operations::Subject;
 use crate::runtime::{Fault, IngressRoute, Runtime};
 use crate::store::LiveService;
 
@@ -18,11 +19,15 @@ pub(super) async fn tidy(ctx: &Context<'_>, runtime: &dyn Runtime) -> Result<()>
     let running: BTreeSet<WorkloadId> =
         runtime.list().await.map_err(unavailable)?.into_iter().collect();
     let live = ctx.store.live_services().await?;
-    let coming = ctx.store.unfinished_deployments().await?;
+    let coming = ctx.store.unfinished().await?;
     for missing in live.iter().filter(|live| !running.contains(&live.deployment_id.into())) {
         bring_back(ctx, runtime, missing.deployment_id).await?;
     }
     publish_live(runtime, &live).await?;
+    let coming = coming.into_iter().filter_map(|(_, subject)| match subject {
+        Subject::Deployment { id, .. } => Some(id),
+        Subject::Build(_) | Subject::Database(_) => None,
+    });
     let wanted: BTreeSet<WorkloadId> =
         live.iter().map(|live| live.deployment_id).chain(coming).map(WorkloadId::from).collect();
     for unwanted in running.difference(&wanted) {

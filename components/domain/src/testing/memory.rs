@@ -200,7 +200,9 @@ impl State {
             |id: ServiceId, services: &[Service]| services.iter().any(|row| row.id == id);
         self.hostnames.retain(|(_, service)| is_there(*service, &self.services));
         self.deployments.retain(|row| is_there(row.service_id, &self.services));
-        self.operations.retain(|(row, ..)| is_there(row.service_id, &self.services));
+        self.operations.retain(|(row, ..)| {
+            row.subject.service_id().is_none_or(|service| is_there(service, &self.services))
+        });
         let deployments = &self.deployments;
         self.deployment_log.retain(|(id, _)| deployments.iter().any(|row| row.id == *id));
     }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use windlass_domain::deployments::{self, Deployment, DeploymentStatus, NewDeployment};
-use windlass_domain::ids::{DeploymentId, OperationId, UserId};
-use windlass_domain::operations::LEASE_SECONDS;
+use windlass_domain::ids::{OperationId, UserId};
+use windlass_domain::operations::{LEASE_SECONDS, Subject};
 use windlass_domain::reconcile::{self, Outcome};
 use windlass_domain::runtime::WorkloadState;
 use windlass_domain::services::{self, ServiceStatus};
@@ -130,10 +130,10 @@ async fn an_operation_has_one_holder_at_a_time(fixture: Fixture) {
     for _ in 0..2 {
         deployments::create(&ctx, &service, NewDeployment::default()).await.unwrap();
     }
-    let claim = async |holder: &str| -> Option<(OperationId, DeploymentId)> {
+    let claim = async |holder: &str| -> Option<(OperationId, Subject)> {
         let now = ctx.clock.now();
         let claimed = store.claim_operation(holder, now, now.plus_seconds(LEASE_SECONDS)).await;
-        claimed.unwrap().map(|operation| (operation.id, operation.deployment_id))
+        claimed.unwrap().map(|operation| (operation.id, operation.subject))
     };
     let first = claim("host-1").await;
     assert!(first.is_some());

@@ -1,12 +1,14 @@
 //! Deployments and operations in memory.
 
+use std::collections::BTreeMap;
+
 use super::transaction::MemoryTransaction;
 use super::{MemoryStore, lock};
 use crate::deployments::{Deployment, DeploymentAccess, DeploymentStatus, LogLine};
 use crate::error::{Error, Kind, Result};
 use crate::future::PortFuture;
-use crate::ids::{DeploymentId, Revision, ServiceId, UserId};
-use crate::operations::Operation;
+use crate::ids::{DeploymentId, OperationId, Revision, ServiceId, UserId};
+use crate::operations::{Operation, Subject};
 use crate::services::ServiceStatus;
 use crate::store::{
     DeploymentReads, DeploymentWrites, LiveService, OperationReads, OperationWrites, ServicePlace,
@@ -171,22 +173,19 @@ impl OperationReads for MemoryStore {
     ) -> PortFuture<'a, Result<Option<Operation>>> {
         let answer = self.reachable().map(|()| {
             let mut state = lock(&self.state);
-            let first: Vec<_> = state
+            let open = |row: &&(Operation, String, Timestamp)| row.0.finished_at.is_none();
+            let first: BTreeMap<String, _> = state
                 .operations
                 .iter()
-                .filter(|(row, ..)| row.finished_at.is_none())
-                .fold(Vec::<(ServiceId, _)>::new(), |mut first, (row, ..)| {
-                    match first.iter_mut().find(|(service, _)| *service == row.service_id) {
-                        Some((_, id)) if (row.created_at, row.id) < *id => {
-                            *id = (row.created_at, row.id);
-                        }
-                        Some(_) => {}
-                        None => first.push((row.service_id, (row.created_at, row.id))),
-                    }
+                .filter(open)
+                .map(|(row, ..)| (row.subject.lane(), (row.created_at, row.id)))
+                .fold(BTreeMap::new(), |mut first, (lane, place)| {
+                    let earliest = first.entry(lane).or_insert(place);
+                    *earliest = place.min(*earliest);
                     first
                 });
             let free = state.operations.iter_mut().find(|(row, held_by, until)| {
-                first.iter().any(|(_, (_, id))| *id == row.id)
+                first.values().any(|(_, id)| *id == row.id)
                     && row.due_at <= now
                     && (held_by == holder || *until <= now)
             })?;
@@ -243,10 +242,10 @@ impl OperationReads for MemoryStore {
         })
     }
 
-    fn unfinished_deployments(&self) -> PortFuture<'_, Result<Vec<DeploymentId>>> {
+    fn unfinished(&self) -> PortFuture<'_, Result<Vec<(OperationId, Subject)>>> {
         self.read(|state| {
             let open = state.operations.iter().filter(|(row, ..)| row.finished_at.is_none());
-            open.map(|(row, ..)| row.deployment_id).collect()
+            open.map(|(row, ..)| (row.id, row.subject)).collect()
         })
     }
 }
@@ -272,12 +271,12 @@ impl OperationWrites for MemoryTransaction<'_> {
         })
     }
 
-    fn unfinished_operations(&self, service: ServiceId) -> PortFuture<'_, Result<i64>> {
+    fn unfinished_operations<'a>(&'a self, lane: &'a str) -> PortFuture<'a, Result<i64>> {
         self.write(|state| {
             let open = state
                 .operations
                 .iter()
-                .filter(|(row, ..)| row.service_id == service && row.finished_at.is_none());
+                .filter(|(row, ..)| row.subject.lane() == lane && row.finished_at.is_none());
             Ok(i64::try_from(open.count()).unwrap_or(i64::MAX))
         })
     }
