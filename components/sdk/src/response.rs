@@ -73,6 +73,17 @@ impl Response {
         Self { status, headers, body: Body::Whole(text.into_bytes()) }
     }
 
+    /// A text that `source` goes on to write. The host, and every proxy after it, passes it on as it
+    /// comes.
+    pub fn text_stream(source: impl Source + 'static) -> Self {
+        let headers = vec![
+            ("content-type", "text/plain; charset=utf-8".to_owned()),
+            ("cache-control", "no-cache".to_owned()),
+            ("x-accel-buffering", "no".to_owned()),
+        ];
+        Self { status: StatusCode::OK, headers, body: Body::Stream(Box::new(source)) }
+    }
+
     /// A stream of server-sent events (HTML standard, 9.2), which `source` writes.
     pub fn events(source: impl Source + 'static) -> Self {
         let headers = vec![

@@ -220,7 +220,7 @@ async fn relay(
     };
     let (head, mut body) = response.into_parts();
     let mut collected = Collected::new(bounds.answers);
-    if is_event_stream(&head) {
+    if is_unbuffered(&head) {
         return stream(head, collected.into_bytes(), body, bounds.bytes, reply).await;
     }
     while let Some(frame) = body.frame().await {
@@ -250,10 +250,12 @@ fn broken_off(error: &impl std::fmt::Display, reply: &mut Reply) -> wasmtime::Er
     wasmtime::format_err!("the answer broke off: {error}")
 }
 
-/// Events are sent when they happen, and their stream has no end of its own.
-fn is_event_stream(head: &http::response::Parts) -> bool {
+/// Events are sent when they happen, and so is what says that it is not to be held back, in the
+/// words that proxies know. Neither has an end of its own.
+fn is_unbuffered(head: &http::response::Parts) -> bool {
     let media_type = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     media_type.is_some_and(|media_type| media_type.starts_with(b"text/event-stream"))
+        || head.headers.get("x-accel-buffering").is_some_and(|value| value == "no")
 }
 
 /// Sends what there is, and the rest as it comes. The client sets the pace, and the instance waits.
@@ -264,7 +266,7 @@ async fn stream(
     limit: usize,
     reply: &mut Reply,
 ) -> wasmtime::Result<()> {
-    let without_end = is_event_stream(&head);
+    let without_end = is_unbuffered(&head);
     let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
     let mut sent = begun.len();
     if !begun.is_empty() {

@@ -200,7 +200,11 @@ fn service(
     });
     let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
         .and(NotForContentType::const_new("text/event-stream"))
-        .and(|_, _, _: &HeaderMap, marks: &Extensions| marks.get::<AsItIs>().is_none());
+        .and(|_, _, headers: &HeaderMap, marks: &Extensions| {
+            // Whoever waits for the next line waits for what a compressor holds back.
+            let waits = headers.get("x-accel-buffering").is_some_and(|value| value == "no");
+            !waits && marks.get::<AsItIs>().is_none()
+        });
     ServiceBuilder::new()
         .map_future(move |answering| paced(answering, Work::begin(&client)))
         .layer(CompressionLayer::new().compress_when(worthwhile))
