@@ -141,13 +141,20 @@ impl Images {
         Ok(image)
     }
 
-    async fn fetch(&self, registry: &dyn Registry, name: &str) -> Result<Image, Error> {
-        let content = registry.fetch(name).await?;
+    /// Keeps a component that is known by its content alone.
+    ///
+    /// # Errors
+    /// `Invalid` for what is none; `Unavailable` when it cannot be kept.
+    pub(crate) async fn keep(&self, content: Bytes) -> Result<Image, Error> {
         check_component(&content)?;
         let image = image(&content);
         let saved = self.store.save(None, &image, content).await;
         saved.map_err(Error::Unavailable)?;
         Ok(image)
+    }
+
+    async fn fetch(&self, registry: &dyn Registry, name: &str) -> Result<Image, Error> {
+        self.keep(registry.fetch(name).await?).await
     }
 
     fn fetches(&self) -> std::sync::MutexGuard<'_, HashMap<String, Fetch>> {

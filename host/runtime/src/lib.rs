@@ -4,11 +4,14 @@
 //! what the reconciler works with: it finds images, tells the driver what to do, keeps what
 //! workloads write in the [`LogBook`] and what the world reaches in the [`Ingress`].
 //!
+//! [`builds`] makes images, and is begun, looked at and ended in the same way.
+//!
 //! Nothing here decides what should run. That is written in the database and read by the
 //! reconciler, which is a component.
 
 mod archives;
 mod bindings;
+pub mod builds;
 mod capability;
 mod docker;
 mod driver;

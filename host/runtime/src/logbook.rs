@@ -72,6 +72,9 @@ struct Lines {
     last: u64,
     file: Option<(File, u64)>,
     closed: bool,
+    /// Whether anybody ever wrote, or said that nobody will: until then a log that is followed may
+    /// still begin.
+    known: bool,
 }
 
 /// Writes the lines of one workload.
@@ -91,7 +94,9 @@ impl LogBook {
     /// Opens the book of a workload that is about to write.
     pub fn writer(self: &Arc<Self>, id: WorkloadId) -> LogWriter {
         let book = self.book(id);
-        lock(&book.lines).closed = false;
+        let mut lines = lock(&book.lines);
+        (lines.closed, lines.known) = (false, true);
+        drop(lines);
         LogWriter { log: Arc::clone(self), id, book }
     }
 
@@ -99,7 +104,7 @@ impl LogBook {
     pub fn close(&self, id: WorkloadId) {
         let book = self.book(id);
         let mut lines = lock(&book.lines);
-        lines.closed = true;
+        (lines.closed, lines.known) = (true, true);
         lines.file = None;
         drop(lines);
         book.written.notify_waiters();
@@ -137,7 +142,7 @@ impl LogBook {
                 if !found.is_empty() {
                     return Some(found);
                 }
-                if lines.closed {
+                if lines.closed && lines.known {
                     return None;
                 }
             }
@@ -246,6 +251,7 @@ impl LogWriter {
 
 impl Lines {
     fn keep(&mut self, entry: Entry) {
+        self.known = true;
         self.last = self.last.max(entry.sequence);
         self.bytes += entry.message.len();
         self.kept.push_back(entry);

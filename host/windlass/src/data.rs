@@ -20,6 +20,8 @@ const KEYS: &str = "keys";
 const WORKLOAD_LOGS: &str = "logs";
 /// The directory of what jobs write and read.
 const BACKUPS: &str = "backups";
+/// The directory of repositories that are being built.
+const FETCHES: &str = "fetches";
 /// The file with this host's name among those that share a database.
 const HOST_NAME: &str = "host.name";
 /// The directory of compiled code.
@@ -134,6 +136,16 @@ impl DataDirectory {
             self.dir.create_dir(BACKUPS).context("the directory of backups")?;
         }
         self.dir.open_dir(BACKUPS).context("the directory of backups")
+    }
+
+    /// The directory of repositories that are being built, empty: what a host that was killed left
+    /// there is of no use to anybody.
+    pub(crate) fn fetches(&self) -> anyhow::Result<PathBuf> {
+        if self.dir.is_dir(FETCHES) {
+            self.dir.remove_dir_all(FETCHES).context("the directory of fetched repositories")?;
+        }
+        self.dir.create_dir(FETCHES).context("the directory of fetched repositories")?;
+        Ok(self.path.join(FETCHES))
     }
 
     /// The name of this host among those that share a database: made once, so that after a restart

@@ -1,6 +1,7 @@
 //! The `windlass` binary: it reads the configuration, wires the host together and serves, or
 //! talks to a host that does.
 
+mod builds;
 mod command;
 mod commands;
 mod configuration;

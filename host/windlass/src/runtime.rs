@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use windlass_gateway::Deployed;
 use windlass_outbound::Client;
+use windlass_runtime::builds::Builds;
 use windlass_runtime::{
     Archives, DockerDriver, Driver, Drivers, Found, Images, Ingress, LogBook, OciRegistry, Runtime,
     WasmDriver,
 };
 use windlass_storage::Database;
 
+use crate::builds::Trees;
 use crate::configuration::Configuration;
 use crate::data::DataDirectory;
 use crate::records;
@@ -25,6 +27,7 @@ const LOG_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 pub(crate) struct Workloads {
     pub(crate) driver: Arc<WasmDriver>,
     pub(crate) runtime: Arc<Runtime>,
+    pub(crate) builds: Arc<Builds>,
     pub(crate) images: Arc<Images>,
     pub(crate) records: Arc<records::Images>,
     pub(crate) ingress: Arc<Ingress>,
@@ -59,7 +62,9 @@ impl Workloads {
             archives,
             host_name,
         ));
-        Ok(Self { driver, runtime, images, records, ingress, log })
+        let trees = Arc::new(Trees::open(client, data)?);
+        let builds = Builds::new(Arc::clone(&runtime), Arc::clone(&images), trees, None);
+        Ok(Self { driver, runtime, builds, images, records, ingress, log })
     }
 
     /// Gives back the memory of services that nobody asks anything.

@@ -14,6 +14,7 @@ use windlass_engine::{Capability, Engine, Fleet};
 use windlass_gateway::{Authenticator, Gateway, Operations, OperationsCapability, reconcile};
 use windlass_identity::{Identity, IdentityCapability, SecretsCapability};
 use windlass_runtime::RuntimeCapability;
+use windlass_runtime::builds::BuildsCapability;
 use windlass_source::{Hosting, SourceCapability};
 use windlass_storage::{Database, StorageCapability};
 
@@ -144,6 +145,7 @@ fn capabilities(
         Arc::new(SecretsCapability::new(Arc::clone(identity))),
         Arc::new(OperationsCapability::new(Arc::clone(operations))),
         Arc::new(RuntimeCapability::new(Arc::clone(&workloads.runtime), vault)),
+        Arc::new(BuildsCapability::new(Arc::clone(&workloads.builds))),
         Arc::new(SourceCapability::new(Arc::new(hosting))),
     ]
 }
