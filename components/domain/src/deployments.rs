@@ -420,7 +420,7 @@ fn check(new_deployment: &NewDeployment) -> Result<()> {
 }
 
 /// `^([0-9a-fA-F]{7,64})?$`
-fn is_commit(text: &str) -> bool {
+pub(crate) fn is_commit(text: &str) -> bool {
     text.is_empty()
         || (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -433,7 +433,13 @@ fn check_release(release: &Release) -> Result<()> {
     if release.kind == ServiceKind::Database {
         return refuse("a service of the type database is not deployed; create a database instead");
     }
-    if release.source.image.is_empty() && release.source.repository.is_empty() {
+    let source = &release.source;
+    if source.is_built() && !source.is_fetched() {
+        return refuse(
+            "the repository of the service is not an http or https address; give it one of those",
+        );
+    }
+    if !source.is_built() && source.image.is_empty() {
         return refuse("the service has no source; create it with an image or a repository");
     }
     let variables = release.variables();

@@ -31,6 +31,8 @@ pub enum Kind {
     GitAccount,
     /// What is deployed often.
     Template,
+    /// An image being made.
+    Build,
     /// A row of the audit trail.
     Event,
 }
@@ -47,6 +49,7 @@ impl Kind {
             Self::Deployment => "deployment",
             Self::GitAccount => "git account",
             Self::Template => "template",
+            Self::Build => "build",
             Self::Event => "event",
         }
     }

@@ -40,6 +40,8 @@ pub enum Resource {
     Deployment,
     /// A user's access to a git provider.
     GitAccount,
+    /// An image being made.
+    Build,
 }
 
 impl Resource {
@@ -51,6 +53,7 @@ impl Resource {
             Self::Service => "service",
             Self::Deployment => "deployment",
             Self::GitAccount => "git_account",
+            Self::Build => "build",
         }
     }
 
@@ -62,6 +65,7 @@ impl Resource {
             "service" => Some(Self::Service),
             "deployment" => Some(Self::Deployment),
             "git_account" => Some(Self::GitAccount),
+            "build" => Some(Self::Build),
             _ => None,
         }
     }
@@ -86,6 +90,8 @@ pub enum Action {
     Rollback,
     /// What was asked for came to an end, good or bad.
     Finish,
+    /// What was asked for is not wanted any more.
+    Cancel,
 }
 
 impl Action {
@@ -100,6 +106,7 @@ impl Action {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
             Self::Finish => "finish",
+            Self::Cancel => "cancel",
         }
     }
 
@@ -114,6 +121,7 @@ impl Action {
             "deploy" => Some(Self::Deploy),
             "rollback" => Some(Self::Rollback),
             "finish" => Some(Self::Finish),
+            "cancel" => Some(Self::Cancel),
             _ => None,
         }
     }

@@ -82,6 +82,29 @@ id!(DatabaseId, "a managed database");
 id!(OperationId, "an operation");
 id!(GitAccountId, "a user's account at a git provider");
 id!(EventId, "an event of the audit trail");
+id!(LogId, "what writes a log: a workload or a build");
+
+impl BuildId {
+    /// The id of the build that a deployment needs: the deployment's own with another version in
+    /// it, so that the logs of the two are told apart and no table has to say what belongs together.
+    pub const fn of_deployment(id: DeploymentId) -> Self {
+        const VERSION: u128 = 0xf << 76;
+        const CUSTOM: u128 = 0x8 << 76;
+        Self((id.0 & !VERSION) | CUSTOM)
+    }
+}
+
+impl From<DeploymentId> for LogId {
+    fn from(id: DeploymentId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<BuildId> for LogId {
+    fn from(id: BuildId) -> Self {
+        Self(id.0)
+    }
+}
 
 impl From<DeploymentId> for WorkloadId {
     fn from(DeploymentId(id): DeploymentId) -> Self {
@@ -117,6 +140,13 @@ impl Revision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_build_of_a_deployment_has_an_id_of_its_own() {
+        let deployment = DeploymentId::parse("0190b5a4-7c3e-7d2f-8a1b-00ff12345678");
+        let build = deployment.map(|id| BuildId::of_deployment(id).to_string());
+        assert_eq!(build.as_deref(), Some("0190b5a4-7c3e-8d2f-8a1b-00ff12345678"));
+    }
 
     #[test]
     fn parse_reads_uuids_and_nothing_else() {

@@ -7,6 +7,8 @@
 //!
 //! Left to others: HTTP and JSON to the controllers, SQL to the store, WIT to the guest kit.
 
+pub mod builders;
+pub mod builds;
 pub mod context;
 pub mod deployments;
 pub mod environments;

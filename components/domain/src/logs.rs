@@ -1,10 +1,10 @@
-//! What workloads wrote, for those who may see it.
+//! What workloads and builds wrote, for those who may see it.
 
 use crate::context::Context;
 use crate::deployments::Deployment;
 use crate::error::Result;
 use crate::future::{PortBound, PortFuture};
-use crate::ids::DeploymentId;
+use crate::ids::{BuildId, DeploymentId, LogId};
 use crate::services;
 use crate::time::Timestamp;
 
@@ -43,16 +43,16 @@ pub struct LogEntry {
     pub message: String,
 }
 
-/// The port to what workloads wrote. It answers for any id: whose it is, is judged here.
+/// The port to what workloads wrote, and builds. It answers for any id: whose it is, is judged here.
 pub trait Logs: PortBound {
-    /// The newest lines of a workload, oldest of them first.
-    fn tail(&self, id: DeploymentId, limit: u32) -> PortFuture<'_, Result<Vec<LogEntry>>>;
+    /// The newest lines of a workload or a build, oldest of them first.
+    fn tail(&self, id: LogId, limit: u32) -> PortFuture<'_, Result<Vec<LogEntry>>>;
 
     /// The lines after a sequence number, oldest first; waits for the first one. `None` when the
-    /// workload is gone and there will be no more.
+    /// workload is gone, or the build has ended, and there will be no more.
     fn after(
         &self,
-        id: DeploymentId,
+        id: LogId,
         sequence: u64,
         wait_ms: u32,
     ) -> PortFuture<'_, Result<Option<Vec<LogEntry>>>>;
@@ -79,10 +79,29 @@ pub async fn of_service(
 ) -> Result<ServiceLog> {
     let service = services::access(ctx, service_id).await?.service;
     let entries = match service.live_deployment_id {
-        Some(id) if limit > 0 => logs.tail(id, limit.min(MAXIMUM_TAIL)).await?,
+        Some(id) if limit > 0 => logs.tail(id.into(), limit.min(MAXIMUM_TAIL)).await?,
         _ => Vec::new(),
     };
     Ok(ServiceLog { deployment_id: service.live_deployment_id, entries })
+}
+
+/// The newest lines of the builder that made a deployment's image, at most `limit` (and
+/// [`MAXIMUM_TAIL`]); none when nothing was built for it.
+///
+/// # Errors
+/// `Unavailable` when the runtime does not answer; the caller has viewed the deployment.
+pub async fn of_deployment_build(
+    ctx: &Context<'_>,
+    logs: &dyn Logs,
+    deployment: &Deployment,
+    limit: u32,
+) -> Result<Vec<LogEntry>> {
+    ctx.user()?;
+    // What a rollback returns to was built for another deployment.
+    if !deployment.release.source.is_built() || deployment.rollback_of.is_some() {
+        return Ok(Vec::new());
+    }
+    logs.tail(BuildId::of_deployment(deployment.id).into(), limit.min(MAXIMUM_TAIL)).await
 }
 
 /// The newest lines of a deployment, at most `limit` (and [`MAXIMUM_TAIL`]).
@@ -96,5 +115,5 @@ pub async fn of_deployment(
     limit: u32,
 ) -> Result<Vec<LogEntry>> {
     ctx.user()?;
-    logs.tail(deployment.id, limit.min(MAXIMUM_TAIL)).await
+    logs.tail(deployment.id.into(), limit.min(MAXIMUM_TAIL)).await
 }

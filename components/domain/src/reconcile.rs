@@ -10,6 +10,7 @@
 //! - a release has requests only after it answered one, and the release before it stays until then;
 //! - a step is bounded in attempts and time, and so is the whole: every operation ends.
 
+mod builds;
 mod deployments;
 mod tidy;
 
@@ -66,8 +67,12 @@ async fn carry_on(
             }
             None => end(ctx, operation, now).await,
         },
+        Subject::Build(id) => match ctx.store.build_to_carry_out(id).await? {
+            Some(build) => builds::Work { ctx, runtime, operation, build, now }.carry_on().await,
+            None => end(ctx, operation, now).await,
+        },
         // Nothing asks for these yet.
-        Subject::Build(_) | Subject::Database(_) => end(ctx, operation, now).await,
+        Subject::Database(_) => end(ctx, operation, now).await,
     }
 }
 

@@ -4,7 +4,8 @@
 //! database that made it. So asking twice for the same thing never makes two, and what runs can
 //! always be compared with what should. Only [`crate::reconcile`] works through this port.
 
-use crate::future::{PortBound, PortFuture};
+use crate::builders::Builders;
+use crate::future::PortFuture;
 use crate::ids::{JobId, WorkloadId};
 
 /// What a workload is for.
@@ -180,8 +181,8 @@ pub enum Fault {
     Passing(String),
 }
 
-/// Runs workloads.
-pub trait Runtime: PortBound {
+/// Runs workloads, and makes their images.
+pub trait Runtime: Builders {
     /// Finds the content of an image by its name. Asked again while it answers `Pending`.
     fn resolve<'a>(&'a self, image: &'a str) -> PortFuture<'a, Result<ImageState, Fault>>;
 

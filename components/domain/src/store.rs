@@ -5,6 +5,7 @@
 //! error; what a missing row means is the rules' business. Reads that a member makes join the
 //! membership, so that another tenant's row is simply not found, in one round trip.
 
+use crate::builds::{Build, BuildAccess, BuildQuery, BuiltImage};
 use crate::deployments::{Deployment, DeploymentAccess, LogLine};
 use crate::environments::Environment;
 use crate::error::Result;
@@ -12,7 +13,8 @@ use crate::events::{ChainHead, Event, EventQuery};
 use crate::future::{PortBound, PortFuture};
 use crate::git::GitAccount;
 use crate::ids::{
-    DeploymentId, GitAccountId, OperationId, OrganizationId, ProjectId, Revision, ServiceId, UserId,
+    BuildId, DeploymentId, GitAccountId, OperationId, OrganizationId, ProjectId, Revision,
+    ServiceId, UserId,
 };
 use crate::operations::{Operation, Subject};
 use crate::organizations::{Membership, Organization};
@@ -28,6 +30,7 @@ pub trait Store:
     + ProjectReads
     + ServiceReads
     + DeploymentReads
+    + BuildReads
     + OperationReads
     + GitAccountReads
     + EventReads
@@ -44,6 +47,7 @@ pub trait Transaction:
     + EnvironmentWrites
     + ServiceWrites
     + DeploymentWrites
+    + BuildWrites
     + OperationWrites
     + GitAccountWrites
     + EventWrites
@@ -190,7 +194,7 @@ pub trait DeploymentWrites: PortBound {
     /// Adds a deployment. `NotFound` when the service is gone.
     fn insert_deployment<'a>(&'a self, deployment: &'a Deployment) -> PortFuture<'a, Result<()>>;
 
-    /// Writes status, image digest, error, times and revision over the row that still has the
+    /// Writes status, commit, image digest, error, times and revision over the row that still has the
     /// revision `read`; `false` when there is none.
     fn update_deployment<'a>(
         &'a self,
@@ -232,6 +236,44 @@ pub trait DeploymentWrites: PortBound {
     /// Makes a service running when it has a live deployment and failed when it has none. The
     /// service gets its next revision.
     fn settle_service(&self, service: ServiceId, now: Timestamp) -> PortFuture<'_, Result<()>>;
+}
+
+/// Reading builds.
+pub trait BuildReads: PortBound {
+    /// A page of the builds that fit the query, newest first.
+    fn list_builds<'a>(
+        &'a self,
+        query: &'a BuildQuery,
+        page: PageRequest,
+    ) -> PortFuture<'a, Result<Page<Build>>>;
+
+    /// The build, where this user is a member of its organization.
+    fn build(&self, member: UserId, id: BuildId) -> PortFuture<'_, Result<Option<BuildAccess>>>;
+
+    /// The build with this id, whoever asks.
+    fn build_to_carry_out(&self, id: BuildId) -> PortFuture<'_, Result<Option<Build>>>;
+
+    /// The newest image that an organization's builds made under this name and tag.
+    fn built_image<'a>(
+        &'a self,
+        organization: OrganizationId,
+        name: &'a str,
+        tag: &'a str,
+    ) -> PortFuture<'a, Result<Option<BuiltImage>>>;
+}
+
+/// Writing builds.
+pub trait BuildWrites: PortBound {
+    /// Adds a build.
+    fn insert_build<'a>(&'a self, build: &'a Build) -> PortFuture<'a, Result<()>>;
+
+    /// Writes what can change over the row that still has the revision `read`; `false` when there
+    /// is none.
+    fn update_build<'a>(&'a self, build: &'a Build, read: Revision)
+    -> PortFuture<'a, Result<bool>>;
+
+    /// How many builds of an organization have not ended.
+    fn unfinished_builds(&self, organization: OrganizationId) -> PortFuture<'_, Result<i64>>;
 }
 
 /// A service with a live deployment.

@@ -6,6 +6,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod bindings;
+mod builds;
 mod runtime;
 
 use windlass_domain::reconcile;

@@ -166,7 +166,7 @@ fn job_described(job: &Job) -> jobs::Job {
 }
 
 /// Whether trying again may help, by what the host says.
-fn fault(error: Error) -> Fault {
+pub(crate) fn fault(error: Error) -> Fault {
     match error {
         Error::Unavailable(text) | Error::Timeout(text) | Error::Quota(text) => {
             Fault::Passing(text)

@@ -67,8 +67,9 @@ const INSERT: &str = "\
     updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 
 const UPDATE: &str = "\
-    UPDATE deployment SET status = $1, image_digest = $2, error = $3, started_at = $4, \
-    completed_at = $5, revision = $6, updated_at = $7 WHERE id = $8 AND revision = $9";
+    UPDATE deployment SET status = $1, commit_hash = $2, image_digest = $3, error = $4, \
+    started_at = $5, completed_at = $6, revision = $7, updated_at = $8 \
+    WHERE id = $9 AND revision = $10";
 
 const RETIRE: &str = "\
     UPDATE deployment SET status = $1, revision = revision + 1, updated_at = $2 WHERE id = $3";
@@ -163,6 +164,7 @@ impl DeploymentWrites for SqlTransaction<'_> {
         Box::pin(async move {
             let parameters = vec![
                 deployment.status.as_str().into(),
+                deployment.commit_hash.as_str().into(),
                 deployment.release.image_digest.as_str().into(),
                 deployment.error.as_str().into(),
                 moment(deployment.started_at),

@@ -24,7 +24,9 @@
 //! | `templates::deploy` | as `services::create` | | |
 //! | `deployments::list`, `view`, `log` | `membership`, `user_account`, `project`, `service`, `deployment`, `deployment_log` | | |
 //! | `deployments::create`, `roll_back` | `membership`, `user_account`, `project` | `service`, `deployment`, `event_chain` | `operation`, `hostname`, `event` |
-//! | `reconcile::step` | `hostname` | `service`, `deployment`, `operation`, `event_chain` | `deployment_log`, `event` |
+//! | `builds::list`, `view` | `membership`, `user_account`, `build` | | |
+//! | `builds::create`, `cancel` | `membership`, `user_account`, `organization`, `environment`, `project`, `service` | `build`, `event_chain` | `operation`, `event` |
+//! | `reconcile::step` | `hostname` | `service`, `deployment`, `build`, `operation`, `event_chain` | `deployment_log`, `event` |
 //! | `git::list`, `repositories` | `git_account` | | |
 //! | `git::create` | `user_account`, `organization` | `event_chain` | `git_account`, `event` |
 //! | `events::list`, `list_for_resource` | `event` | | |
@@ -34,6 +36,7 @@
 //! deletions too; the host allows what follows from a granted deletion. The tests run each group
 //! with exactly these grants.
 
+mod builds;
 mod deployments;
 mod environments;
 mod errors;

@@ -3,6 +3,7 @@
 //! left out while unset.
 
 mod audit;
+mod builds;
 mod deployments;
 mod git;
 mod logs;
@@ -12,6 +13,7 @@ mod templates;
 mod users;
 
 pub use audit::{AuditLogListView, AuditLogView};
+pub use builds::{BuildCancelView, BuildListView, BuildStatusView, StartBuildView};
 pub use deployments::{DeploymentView, DeploymentsView, RollbackView, WrappedDeploymentView};
 pub use git::{GitProviderView, GitRepositoryView};
 pub use logs::{DeploymentLogsView, LogEntryView, ServiceLogsView};

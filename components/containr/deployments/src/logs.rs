@@ -12,6 +12,9 @@ use windlass_sdk::{Call, Refusal, Response, StatusCode};
 /// Lines of a workload that a deployment is answered with. All of them are at the service's logs.
 const RUNTIME_LINES: u32 = 1_000;
 
+/// Lines of a builder that a deployment is answered with.
+const BUILD_LINES: u32 = 5_000;
+
 /// What there is to read about a deployment.
 pub(crate) struct Logs {
     build: Vec<LogLine>,
@@ -23,16 +26,27 @@ pub(crate) struct Logs {
 /// Reads both logs. When the runtime cannot be reached, its part is empty: how the deployment went
 /// is known all the same.
 pub(crate) async fn texts(call: &Call<'_>, deployment: &Deployment) -> Result<Logs> {
-    let build = deployments::log(call.context, deployment).await?;
-    let runtime =
-        logs::of_deployment(call.context, call.ports.logs, deployment, RUNTIME_LINES).await;
-    let runtime = match runtime {
-        Err(Error::Unavailable { .. }) => Vec::new(),
-        other => other?,
-    };
+    let (context, port) = (call.context, call.ports.logs);
+    let mut build = deployments::log(context, deployment).await?;
+    let made = logs::of_deployment_build(context, port, deployment, BUILD_LINES).await;
+    let line = |LogEntry { at, message, .. }| LogLine { at, message };
+    build.extend(unless_unavailable(made)?.into_iter().map(line));
+    // Both are in order, and so is what is written at the same moment.
+    build.sort_by_key(|line| line.at);
+    let runtime = logs::of_deployment(context, port, deployment, RUNTIME_LINES).await;
+    let runtime = unless_unavailable(runtime)?;
     let build_text = text(build.iter().map(|line| (line.at, line.message.as_str())));
     let runtime_text = text(runtime.iter().map(|entry| (entry.at, entry.message.as_str())));
     Ok(Logs { build, runtime, build_text, runtime_text })
+}
+
+fn unless_unavailable(
+    found: windlass_domain::Result<Vec<LogEntry>>,
+) -> windlass_domain::Result<Vec<LogEntry>> {
+    match found {
+        Err(Error::Unavailable { .. }) => Ok(Vec::new()),
+        other => other,
+    }
 }
 
 /// `GET /api/v1/deployments/{id}/logs`.

@@ -86,7 +86,8 @@ impl Source for Follow {
                 return None;
             }
             // An error ends the stream as well: whoever follows connects again and is told.
-            let entries = self.logs.after(self.deployment_id, self.last, WAIT_MS).await.ok()??;
+            let entries =
+                self.logs.after(self.deployment_id.into(), self.last, WAIT_MS).await.ok()??;
             let Some(newest) = entries.last() else {
                 self.waited_ms += i64::from(WAIT_MS);
                 return Some(b":\n\n".to_vec());

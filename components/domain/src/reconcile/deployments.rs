@@ -1,13 +1,15 @@
 //! One release made live, step by step.
 
-use super::tidy;
+use super::{builds, tidy};
+use crate::builders::{BuildState, Ending, Method, Order, Progress, Recipe};
 use crate::context::Context;
-use crate::deployments::{Deployment, DeploymentStatus, SCHEDULE_VARIABLE, hostname};
+use crate::deployments::{Deployment, DeploymentStatus, Release, SCHEDULE_VARIABLE, hostname};
 use crate::error::Result;
 use crate::events::{self, Action, Change, Entry, Resource};
+use crate::ids::BuildId;
 use crate::operations::{MAXIMUM_ATTEMPTS, Operation, Step};
 use crate::runtime::{Fault, Health, ImageState, Runtime, Workload, WorkloadKind, WorkloadState};
-use crate::services::ServiceKind;
+use crate::services::{Builder, ServiceKind, SourceKind};
 use crate::store::{ServicePlace, Transaction};
 use crate::time::Timestamp;
 
@@ -45,16 +47,28 @@ impl Work<'_> {
     }
 
     /// A rollback names its content already, and a tag may have moved since.
-    async fn resolve(mut self) -> Result<()> {
+    async fn resolve(self) -> Result<()> {
         if !self.deployment.release.image_digest.is_empty() {
             let line = format!("returning to {}", self.deployment.release.image_digest);
             return self.go_on(Step::Start, DeploymentStatus::Preparing, Some(line)).await;
         }
+        match self.deployment.release.source.is_built() {
+            true => self.build().await,
+            false => self.find().await,
+        }
+    }
+
+    /// An image that exists: one that the organization built, or one that the runtime can find.
+    async fn find(mut self) -> Result<()> {
         let image = self.deployment.release.source.image.clone();
-        if image.is_empty() {
-            let reason = "building from a repository is not possible yet; give the service an \
-                          image";
-            return self.fail(reason.to_owned()).await;
+        if let Some((name, tag)) = image.rsplit_once(':') {
+            let organization = self.operation.organization_id;
+            if let Some(built) = self.ctx.store.built_image(organization, name, tag).await? {
+                let (digest, size) = (built.digest, built.size_bytes);
+                let line = format!("image {image} was built and is {digest} ({size} bytes)");
+                self.deployment.release.image_digest = digest;
+                return self.go_on(Step::Start, DeploymentStatus::Preparing, Some(line)).await;
+            }
         }
         match self.runtime.resolve(&image).await {
             Ok(ImageState::Ready { digest, size_bytes }) => {
@@ -66,6 +80,51 @@ impl Work<'_> {
                 self.begin(format!("fetching image {image}")).await
             }
             Ok(ImageState::Pending) => self.look_again(FETCH_AGAIN_MS).await,
+            Err(fault) => self.faulted(fault).await,
+        }
+    }
+
+    /// An image that is made of the service's repository. What the builder writes is read from its
+    /// own log; what is written here is how it went on.
+    async fn build(mut self) -> Result<()> {
+        let id = BuildId::of_deployment(self.deployment.id);
+        match self.runtime.observe_build(id).await {
+            Ok(BuildState::Absent) => self.start_build(id).await,
+            Ok(BuildState::Waiting | BuildState::Running(_)) => {
+                self.look_again(builds::LOOK_AGAIN_MS).await
+            }
+            Ok(BuildState::Ended(progress, Ending::Made { digest, size_bytes })) => {
+                let Progress { commit, builder, .. } = progress;
+                let line = format!("{builder} made {digest} ({size_bytes} bytes) of {commit}");
+                self.deployment.release.image_digest = digest;
+                self.deployment.commit_hash = commit;
+                self.go_on(Step::Start, DeploymentStatus::Preparing, Some(line)).await
+            }
+            Ok(BuildState::Ended(progress, Ending::Failed(reason))) => {
+                if !progress.commit.is_empty() {
+                    self.deployment.commit_hash = progress.commit;
+                }
+                self.fail(format!("the build failed: {reason}")).await
+            }
+            Err(fault) => self.faulted(fault).await,
+        }
+    }
+
+    /// Begins the build, or begins it again on a host that does not know it any more.
+    async fn start_build(self, id: BuildId) -> Result<()> {
+        let recipe = recipe(&self.deployment);
+        let line = format!("building {}", recipe.repository);
+        let order = Order { id, image: String::new(), recipe };
+        match self.runtime.start_build(&order).await {
+            Ok(()) if self.deployment.status == DeploymentStatus::Pending => self.begin(line).await,
+            Ok(()) => {
+                let now = self.now;
+                let change = |work: &mut Self| {
+                    work.operation = work.operation.clone().later(now, builds::LOOK_AGAIN_MS);
+                };
+                let line = "the host was restarted; building again".to_owned();
+                self.write(change, Some(line)).await
+            }
             Err(fault) => self.faulted(fault).await,
         }
     }
@@ -161,7 +220,8 @@ impl Work<'_> {
 
     /// Ends it: the release never gets a request, and the one before stays as it is.
     async fn fail(mut self, reason: String) -> Result<()> {
-        // If this fails it is taken away with whatever else nobody wants.
+        // If these fail they are taken away with whatever else nobody wants.
+        _ = self.runtime.remove_build(BuildId::of_deployment(self.deployment.id)).await;
         _ = self.runtime.stop(self.deployment.id.into(), 0).await;
         let transaction = self.ctx.store.begin().await?;
         transaction.settle_service(self.deployment.service_id, self.now).await?;
@@ -262,6 +322,31 @@ impl Work<'_> {
             changes: said.into_iter().filter(|(_, after)| !after.is_empty()).map(change).collect(),
         };
         events::record(self.ctx, transaction, entry).await
+    }
+}
+
+/// How the image of a deployment is made.
+fn recipe(deployment: &Deployment) -> Recipe {
+    let Release { source, build, .. } = &deployment.release;
+    let method = match (source.kind, build.builder) {
+        (_, Some(Builder::Dockerfile)) | (Some(SourceKind::Dockerfile), _) => {
+            Some(Method::Dockerfile)
+        }
+        (_, Some(Builder::Nixpacks)) => Some(Method::Nixpacks),
+        // Whoever says that nothing is built has the image in the repository.
+        (_, Some(Builder::Image) | None) => None,
+    };
+    Recipe {
+        method,
+        repository: source.repository.clone(),
+        branch: deployment.branch.clone(),
+        commit: deployment.commit_hash.clone(),
+        root_directory: source.root_directory.clone(),
+        dockerfile: source.dockerfile.clone(),
+        build_command: build.build_command.clone(),
+        start_command: build.start_command.clone(),
+        variables: deployment.release.variables(),
+        ..Recipe::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::deployments::workload;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::ids::{DeploymentId, ServiceId, WorkloadId};
+use crate::ids::{BuildId, DeploymentId, OperationId, ServiceId, WorkloadId};
 use crate::operations::Subject;
 use crate::runtime::{Fault, IngressRoute, Runtime};
 use crate::store::LiveService;
@@ -24,6 +24,7 @@ pub(super) async fn tidy(ctx: &Context<'_>, runtime: &dyn Runtime) -> Result<()>
         bring_back(ctx, runtime, missing.deployment_id).await?;
     }
     publish_live(runtime, &live).await?;
+    clear_builds(runtime, &coming).await?;
     let coming = coming.into_iter().filter_map(|(_, subject)| match subject {
         Subject::Deployment { id, .. } => Some(id),
         Subject::Build(_) | Subject::Database(_) => None,
@@ -32,6 +33,24 @@ pub(super) async fn tidy(ctx: &Context<'_>, runtime: &dyn Runtime) -> Result<()>
         live.iter().map(|live| live.deployment_id).chain(coming).map(WorkloadId::from).collect();
     for unwanted in running.difference(&wanted) {
         runtime.stop(*unwanted, GRACE_MS).await.map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+/// Takes away builds that no operation waits for.
+async fn clear_builds(runtime: &dyn Runtime, coming: &[(OperationId, Subject)]) -> Result<()> {
+    let wanted: BTreeSet<BuildId> = coming
+        .iter()
+        .filter_map(|(_, subject)| match subject {
+            Subject::Deployment { id, .. } => Some(BuildId::of_deployment(*id)),
+            Subject::Build(id) => Some(*id),
+            Subject::Database(_) => None,
+        })
+        .collect();
+    for id in runtime.list_builds().await.map_err(unavailable)? {
+        if !wanted.contains(&id) {
+            runtime.remove_build(id).await.map_err(unavailable)?;
+        }
     }
     Ok(())
 }

@@ -93,6 +93,21 @@ impl Source {
         );
     }
 
+    /// Whether an image must be made of it before it runs. Where it names an image and a repository
+    /// and does not say which counts, the image does: it is there.
+    pub fn is_built(&self) -> bool {
+        match self.kind {
+            Some(SourceKind::Git | SourceKind::Dockerfile) => !self.repository.is_empty(),
+            Some(SourceKind::Image) => false,
+            None => self.image.is_empty() && !self.repository.is_empty(),
+        }
+    }
+
+    /// Whether the repository has an address that is fetched.
+    pub fn is_fetched(&self) -> bool {
+        is_fetched(&self.repository)
+    }
+
     pub(crate) fn audited(&self) -> [(&'static str, String); 6] {
         let kind = self.kind.map(SourceKind::as_str).unwrap_or_default();
         [
@@ -110,7 +125,7 @@ impl Source {
 /// `R` for `(/[!-~]*)?`: `^((https?|git)://A R|ssh://(U@)?A R|U@U:[!-~]+)?$`. A password or token
 /// in the address would be shown to everyone who may read the service, so there is no place for
 /// one.
-fn is_repository(text: &str) -> bool {
+pub(crate) fn is_repository(text: &str) -> bool {
     if text.is_empty() {
         return true;
     }
@@ -129,6 +144,12 @@ fn is_repository(text: &str) -> bool {
         },
         _ => is_secure_copy_address(text),
     }
+}
+
+/// Whether it is an address that is fetched, and not one that is only kept. There is no place for
+/// the keys that the others need.
+pub(crate) fn is_fetched(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://")) && is_repository(text)
 }
 
 fn is_secure_copy_address(text: &str) -> bool {
@@ -159,7 +180,7 @@ pub(crate) fn is_branch(text: &str) -> bool {
 }
 
 /// `^(?!/)(?!(.*/)?\.\.(/|$))` and neither control characters nor backslashes.
-fn is_relative_path(text: &str) -> bool {
+pub(crate) fn is_relative_path(text: &str) -> bool {
     text.chars().count() <= MAXIMUM_PATH
         && !text.starts_with('/')
         && !text.chars().any(|character| character.is_control() || character == '\\')
@@ -167,7 +188,7 @@ fn is_relative_path(text: &str) -> bool {
 }
 
 /// `^([A-Za-z0-9][A-Za-z0-9._:/@-]*)?$`
-fn is_image(text: &str) -> bool {
+pub(crate) fn is_image(text: &str) -> bool {
     text.is_empty()
         || text.len() <= MAXIMUM_IMAGE
             && text.starts_with(|first: char| first.is_ascii_alphanumeric())

@@ -1,11 +1,13 @@
 //! Storage in memory: one state, copied for a transaction and put back at its commit.
 
+mod builds;
 mod deployments;
 mod git;
 mod transaction;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::builds::Build;
 use crate::deployments::{Deployment, LogLine};
 use crate::environments::{Environment, PRODUCTION};
 use crate::error::{Error, Result};
@@ -34,6 +36,7 @@ struct State {
     hostnames: Vec<(String, ServiceId)>,
     deployments: Vec<Deployment>,
     deployment_log: Vec<(DeploymentId, LogLine)>,
+    builds: Vec<Build>,
     operations: Vec<(Operation, String, Timestamp)>,
     git_accounts: Vec<GitAccount>,
     events: Vec<Event>,

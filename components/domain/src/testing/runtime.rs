@@ -1,5 +1,7 @@
 //! A runtime in memory, which does what it is told and fails where a test says so.
 
+mod builds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +28,7 @@ struct State {
     routes: Vec<IngressRoute>,
     started: u32,
     unreachable: bool,
+    workshop: builds::Workshop,
 }
 
 impl FakeRuntime {

@@ -1,7 +1,7 @@
 //! What workloads wrote, by way of `windlass:runtime/logs`.
 
 use windlass_domain::future::PortFuture;
-use windlass_domain::ids::DeploymentId;
+use windlass_domain::ids::LogId;
 use windlass_domain::logs::{LogEntry, Logs, Output};
 use windlass_domain::{Error, Result, Timestamp};
 
@@ -10,7 +10,7 @@ use crate::bindings::windlass::runtime::logs as wit;
 use crate::bindings::windlass::runtime::types::Error as RuntimeError;
 
 impl Logs for Host {
-    fn tail(&self, id: DeploymentId, limit: u32) -> PortFuture<'_, Result<Vec<LogEntry>>> {
+    fn tail(&self, id: LogId, limit: u32) -> PortFuture<'_, Result<Vec<LogEntry>>> {
         Box::pin(async move {
             let entries = wit::tail(id.to_string(), limit).await.map_err(failed)?;
             Ok(entries.into_iter().map(entry).collect())
@@ -19,7 +19,7 @@ impl Logs for Host {
 
     fn after(
         &self,
-        id: DeploymentId,
+        id: LogId,
         sequence: u64,
         wait_ms: u32,
     ) -> PortFuture<'_, Result<Option<Vec<LogEntry>>>> {
@@ -34,13 +34,13 @@ impl Logs for Host {
 }
 
 impl Logs for Nothing {
-    fn tail(&self, _id: DeploymentId, _limit: u32) -> PortFuture<'_, Result<Vec<LogEntry>>> {
+    fn tail(&self, _id: LogId, _limit: u32) -> PortFuture<'_, Result<Vec<LogEntry>>> {
         Box::pin(async { Err(Error::internal_fault("the component was made without `logs`")) })
     }
 
     fn after(
         &self,
-        _id: DeploymentId,
+        _id: LogId,
         _sequence: u64,
         _wait_ms: u32,
     ) -> PortFuture<'_, Result<Option<Vec<LogEntry>>>> {

@@ -15,11 +15,16 @@ const CONTENT: &str = "SELECT content FROM host_image WHERE digest = $1";
 const LIST: &str = "SELECT host_image_name.name, host_image.digest, host_image.size_bytes, \
      host_image_name.pushed_at_us FROM host_image_name \
      JOIN host_image ON host_image.digest = host_image_name.digest ORDER BY host_image_name.name";
-/// What no name means and no deployment can return to. Content that was kept a moment ago may be
+/// What no name means, no deployment can return to and no build made last. Content that was kept a moment ago may be
 /// on its way into a deployment.
 const FORGET: &str = "DELETE FROM host_image WHERE kept_at_us < $1 \
      AND digest NOT IN (SELECT digest FROM host_image_name) \
-     AND digest NOT IN (SELECT image_digest FROM deployment)";
+     AND digest NOT IN (SELECT image_digest FROM deployment) \
+     AND digest NOT IN (SELECT build.digest FROM build WHERE build.status = 'success' \
+     AND NOT EXISTS (SELECT 1 FROM build AS newer \
+     WHERE newer.organization_id = build.organization_id \
+     AND newer.image_name = build.image_name AND newer.image_tag = build.image_tag \
+     AND newer.status = 'success' AND newer.completed_at > build.completed_at))";
 
 /// An image by its content.
 #[derive(Debug, Clone, PartialEq, Eq)]

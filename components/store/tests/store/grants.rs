@@ -1,6 +1,7 @@
 //! The grants that the crate's documentation names are enough, and those of others are not.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use windlass_domain::builds::{BuildFilter, NewBuild};
 use windlass_domain::deployments::NewDeployment;
 use windlass_domain::events::EventFilter;
 use windlass_domain::projects::{NewProject, ProjectChange, ProjectFilter};
@@ -8,7 +9,7 @@ use windlass_domain::services::ServiceChange;
 use windlass_domain::testing::FakeRuntime;
 use windlass_domain::users::{Credentials, ProfileChange};
 use windlass_domain::{
-    Error, PageRequest, deployments, events, projects, reconcile, services, users,
+    Error, PageRequest, builds, deployments, events, projects, reconcile, services, users,
 };
 use windlass_engine::StorageGrant;
 use windlass_store::SqlStore;
@@ -20,6 +21,7 @@ on_both_databases!(
     projects_need_no_more_than_their_tables,
     services_need_no_more_than_their_tables,
     deployments_need_no_more_than_their_tables,
+    builds_need_no_more_than_their_tables,
     audit_reads_the_trail_and_cannot_write_it,
 );
 
@@ -123,7 +125,7 @@ async fn deployments_need_no_more_than_their_tables(fixture: Fixture) {
     let carrying = fixture
         .granted(&grant(
             &["hostname"],
-            &["service", "deployment", "operation", "event_chain"],
+            &["service", "deployment", "build", "operation", "event_chain"],
             &["deployment_log", "event"],
         ))
         .await;
@@ -134,6 +136,38 @@ async fn deployments_need_no_more_than_their_tables(fixture: Fixture) {
     assert!(deployments::view(&ctx, &id).await.unwrap().status.is_final());
     deployments::roll_back(&ctx, &id).await.unwrap();
     let refused = reconcile::step(&fixture.anonymous(&store), &runtime, "host-1").await;
+    assert!(matches!(refused, Err(Error::Internal { .. })), "{refused:?}");
+}
+
+async fn builds_need_no_more_than_their_tables(fixture: Fixture) {
+    let all = SqlStore::new(fixture.executor());
+    let user = fixture.register(&all, "ada@example.com").await;
+    let project = fixture.create_project(&all, user.id, "shop").await.project.id.to_string();
+    let ctx = fixture.as_user(&all, user.id);
+    let service = services::create(&ctx, &project, new_service("web")).await.unwrap();
+    let asking = fixture
+        .granted(&grant(
+            &["user_account", "membership", "organization", "environment", "project", "service"],
+            &["build", "event_chain"],
+            &["operation", "event"],
+        ))
+        .await;
+    let store = SqlStore::new(&asking);
+    let ctx = fixture.as_user(&store, user.id);
+    for (project_id, service_id) in [
+        (String::new(), String::new()),
+        (project, String::new()),
+        (String::new(), service.id.to_string()),
+    ] {
+        let new_build = NewBuild { project_id, service_id, ..crate::builds::named("shop", "1") };
+        let build = builds::create(&ctx, new_build).await.unwrap();
+        let id = build.id.to_string();
+        builds::view(&ctx, &id).await.unwrap();
+        builds::cancel(&ctx, &id).await.unwrap();
+    }
+    let page = PageRequest::new(1, 10).unwrap();
+    assert_eq!(builds::list(&ctx, &BuildFilter::default(), page).await.unwrap().total, 3);
+    let refused = services::delete(&ctx, &service.id.to_string(), None).await;
     assert!(matches!(refused, Err(Error::Internal { .. })), "{refused:?}");
 }
 

@@ -19,6 +19,7 @@ macro_rules! on_both_databases {
     };
 }
 
+mod builds;
 mod deployments;
 mod events;
 mod git;

@@ -26,6 +26,7 @@ macro_rules! on_each_database {
 
 mod accounts;
 mod audit;
+mod builds;
 mod check;
 mod cli;
 mod clients;

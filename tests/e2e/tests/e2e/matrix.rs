@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use windlass_harness::{Account, Client, Server};
 
-use crate::check::text;
+use crate::check::{eventually, text};
 use crate::deployments::{Tenant, push};
 use crate::openapi::{Operation, document, operations};
 
@@ -88,6 +88,7 @@ struct Victim {
     service: Value,
     deployments: Value,
     git_provider: Value,
+    build: Value,
 }
 
 impl Victim {
@@ -106,7 +107,8 @@ impl Victim {
         let deployments = view(format!("/api/v1/services/{service}/deployments")).await;
         let service = view(format!("/api/v1/services/{service}")).await;
         let project = view(format!("/api/v1/projects/{}", tenant.project)).await;
-        Self { account: tenant.account, project, service, deployments, git_provider }
+        let build = built(&tenant, &image).await;
+        Self { account: tenant.account, project, service, deployments, git_provider, build }
     }
 
     /// The path of an operation on what is the victim's.
@@ -115,6 +117,8 @@ impl Victim {
             &self.git_provider
         } else if operation.path.contains("/services/{id}") {
             &self.service
+        } else if operation.path.contains("/builds/{id}") {
+            &self.build
         } else if operation.path.contains("/deployments/{id}") {
             &self.deployments["deployments"][0]
         } else {
@@ -160,9 +164,21 @@ impl Victim {
         assert_eq!(deployments, self.deployments, "nothing was deployed or put back");
         let providers = client.get("/api/v1/git/providers").await.expect(200).json();
         assert_eq!(providers, json!([self.git_provider]));
+        let build = format!("/api/v1/builds/{}", text(&self.build, "id"));
+        assert_eq!(client.get(&build).await.expect(200).json(), self.build);
         let profile = client.get("/api/v1/user/profile").await.expect(200).json();
         assert_ne!(profile["name"], "Taken over");
     }
+}
+
+/// An image that was made, and of which nothing more will become.
+async fn built(tenant: &Tenant, image: &str) -> Value {
+    let new = json!({"prebuilt_image": image, "image_name": "precious", "image_tag": "1"});
+    let started = tenant.client().post("/api/v1/builds", &new).await.expect(201).json();
+    let path = format!("/api/v1/builds/{}", text(&started, "id"));
+    let view = async || tenant.client().get(&path).await.expect(200).json();
+    eventually("a build", async || view().await["status"] == "success").await;
+    view().await
 }
 
 async fn protected(server: &Server) -> Vec<Operation> {

@@ -19,7 +19,7 @@ use windlass_storage::{Database, Migrations, Options};
 pub(crate) use executor::SessionExecutor;
 
 /// What the tests of the rules' storage may touch: everything there is.
-const EVERY_TABLE: [&str; 13] = [
+const EVERY_TABLE: [&str; 14] = [
     "user_account",
     "organization",
     "membership",
@@ -28,6 +28,7 @@ const EVERY_TABLE: [&str; 13] = [
     "service",
     "deployment",
     "deployment_log",
+    "build",
     "operation",
     "hostname",
     "git_account",
