@@ -115,6 +115,10 @@ impl Driver for FakeDriver {
         self.answer(move |_, _| Ok(Some(Image { digest, size_bytes: 1 })))
     }
 
+    fn has_made<'a>(&'a self, _name: &'a str) -> DriverFuture<'a, bool> {
+        self.answer(|_, _| Ok(true))
+    }
+
     fn start(&self, workload: Workload) -> DriverFuture<'_, ()> {
         self.answer(|fault, running| {
             if fault == Fault::Start {
