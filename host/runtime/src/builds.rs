@@ -265,9 +265,8 @@ impl Builds {
 
 const NO_PLANNER: &str = "this host has no planner for nixpacks or railpack; put a Dockerfile or a \
                           built component into the repository and leave build_type out";
-const NO_CONTAINERS: &str = "a Dockerfile is built by Docker, which this host does not have; its \
-                             operator can name one with docker_host, or put a built component into \
-                             the repository";
+const NO_CONTAINERS: &str = "this host builds no Dockerfiles; put a built component into the \
+                             repository, or push the image to a registry and name it as the image";
 
 /// What is no container is not sent anywhere, and that is said before anything is done.
 fn no_registry(recipe: &Recipe) -> Result<(), String> {

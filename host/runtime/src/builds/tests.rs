@@ -179,11 +179,11 @@ async fn what_cannot_be_built_is_told_in_a_sentence() {
     check(&[], Recipe::default(), "neither a WebAssembly component nor a file").await;
     check(&[component], in_directory("apps"), "the directory \"apps\"").await;
     check(&[component, ("two.wasm", COMPONENT)], Recipe::default(), "both components").await;
-    check(&[("Dockerfile", b"FROM scratch")], Recipe::default(), "docker_host").await;
+    check(&[("Dockerfile", b"FROM scratch")], Recipe::default(), "no Dockerfiles").await;
     let nixpacks = Recipe { method: Some(Method::Nixpacks), ..Recipe::default() };
     check(&[component], nixpacks, "no planner").await;
     let dockerfile = Recipe { method: Some(Method::Dockerfile), ..Recipe::default() };
-    check(&[component], dockerfile, "docker_host").await;
+    check(&[component], dockerfile, "no Dockerfiles").await;
     let pushed = Recipe { registry_url: "registry.test".to_owned(), ..Recipe::default() };
     check(&[component], pushed, "registry_url").await;
     let broken = ("spin.toml", &b"[component"[..]);

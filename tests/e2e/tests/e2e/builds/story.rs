@@ -5,7 +5,7 @@ use windlass_harness::{Account, Database, Server};
 use windlass_test_support::GitServer;
 
 use super::{BUILDS, ask, build, ended, git_server, of, server};
-use crate::check::{has_exactly, text, time};
+use crate::check::{eventually, has_exactly, text, time};
 use crate::deployments::Tenant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,13 +102,20 @@ pub(crate) async fn a_repository_is_built_and_its_image_deployed(host: &Server, 
     }
 }
 
-/// What one built under a name is not what another deploys under it.
+/// What one built under a name is not what another deploys under it: that is looked for outside.
 async fn a_name_means_nothing_to_others(host: &Server) {
     let other = Tenant::new(host, "Others").await;
     let service = other.service("shop", "web", "acme/shop:v1").await;
     let asked = other.ask(&service).await;
-    let failed = other.ended(&asked).await;
-    assert_eq!(failed["status"], "failed", "{failed}");
+    let looked = async || {
+        let deployment = other.deployment(&asked).await;
+        assert_ne!(deployment["status"], "deployed", "{deployment}");
+        let log = text(&deployment, "build_log");
+        ["fetching image", "trying again", "failed: "].iter().any(|sign| log.contains(sign))
+    };
+    eventually("a look outside", looked).await;
+    // Nobody waits for a registry that cannot be reached from here.
+    other.client().delete(&format!("/api/v1/services/{service}")).await.expect(204);
 }
 
 pub(crate) async fn a_service_is_deployed_from_its_repository(host: &Server, git: &GitServer) {
