@@ -33,6 +33,10 @@ pub enum Kind {
     Template,
     /// An image being made.
     Build,
+    /// A managed database.
+    Database,
+    /// A backup of a database.
+    Backup,
     /// A row of the audit trail.
     Event,
 }
@@ -50,6 +54,8 @@ impl Kind {
             Self::GitAccount => "git account",
             Self::Template => "template",
             Self::Build => "build",
+            Self::Database => "database",
+            Self::Backup => "backup",
             Self::Event => "event",
         }
     }

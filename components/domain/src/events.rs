@@ -42,6 +42,8 @@ pub enum Resource {
     GitAccount,
     /// An image being made.
     Build,
+    /// A managed database.
+    Database,
 }
 
 impl Resource {
@@ -54,6 +56,7 @@ impl Resource {
             Self::Deployment => "deployment",
             Self::GitAccount => "git_account",
             Self::Build => "build",
+            Self::Database => "database",
         }
     }
 
@@ -66,6 +69,7 @@ impl Resource {
             "deployment" => Some(Self::Deployment),
             "git_account" => Some(Self::GitAccount),
             "build" => Some(Self::Build),
+            "database" => Some(Self::Database),
             _ => None,
         }
     }
@@ -88,6 +92,16 @@ pub enum Action {
     Deploy,
     /// An earlier release was asked for again.
     Rollback,
+    /// A database was to be started.
+    Start,
+    /// A database was to be stopped.
+    Stop,
+    /// A database was to be stopped and started.
+    Restart,
+    /// A backup was asked for.
+    Backup,
+    /// A database was to be brought back from a backup.
+    Restore,
     /// What was asked for came to an end, good or bad.
     Finish,
     /// What was asked for is not wanted any more.
@@ -105,6 +119,11 @@ impl Action {
             Self::Delete => "delete",
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
             Self::Finish => "finish",
             Self::Cancel => "cancel",
         }
@@ -120,6 +139,11 @@ impl Action {
             "delete" => Some(Self::Delete),
             "deploy" => Some(Self::Deploy),
             "rollback" => Some(Self::Rollback),
+            "start" => Some(Self::Start),
+            "stop" => Some(Self::Stop),
+            "restart" => Some(Self::Restart),
+            "backup" => Some(Self::Backup),
+            "restore" => Some(Self::Restore),
             "finish" => Some(Self::Finish),
             "cancel" => Some(Self::Cancel),
             _ => None,

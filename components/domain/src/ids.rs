@@ -49,6 +49,11 @@ macro_rules! id {
                 Self(value)
             }
 
+            /// Its 128 bits.
+            pub const fn as_u128(self) -> u128 {
+                self.0
+            }
+
             /// Reads the hyphenated form; `None` when the text is no UUID.
             pub fn parse(text: &str) -> Option<Self> {
                 parse_uuid(text).map(Self)
@@ -79,6 +84,7 @@ id!(WorkloadId, "a workload: that of the deployment or the database that made it
 id!(JobId, "a job");
 id!(BuildId, "a build");
 id!(DatabaseId, "a managed database");
+id!(BackupId, "a backup of a database, and of its archive");
 id!(OperationId, "an operation");
 id!(GitAccountId, "a user's account at a git provider");
 id!(EventId, "an event of the audit trail");
@@ -103,6 +109,12 @@ impl From<DeploymentId> for LogId {
 impl From<BuildId> for LogId {
     fn from(id: BuildId) -> Self {
         Self(id.0)
+    }
+}
+
+impl From<DatabaseId> for WorkloadId {
+    fn from(DatabaseId(id): DatabaseId) -> Self {
+        Self(id)
     }
 }
 

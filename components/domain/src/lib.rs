@@ -10,6 +10,7 @@
 pub mod builders;
 pub mod builds;
 pub mod context;
+pub mod databases;
 pub mod deployments;
 pub mod environments;
 pub mod error;

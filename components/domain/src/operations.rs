@@ -41,6 +41,14 @@ pub enum Step {
     Switch,
     /// Take the old release away.
     Drain,
+    /// End what runs of a database.
+    Stop,
+    /// Write a backup of a database.
+    Save,
+    /// Bring a database back from a backup.
+    Load,
+    /// Take the data of a database away, and its backups.
+    Erase,
 }
 
 impl Step {
@@ -52,6 +60,10 @@ impl Step {
             Self::Await => "await",
             Self::Switch => "switch",
             Self::Drain => "drain",
+            Self::Stop => "stop",
+            Self::Save => "save",
+            Self::Load => "load",
+            Self::Erase => "erase",
         }
     }
 
@@ -63,6 +75,10 @@ impl Step {
             "await" => Some(Self::Await),
             "switch" => Some(Self::Switch),
             "drain" => Some(Self::Drain),
+            "stop" => Some(Self::Stop),
+            "save" => Some(Self::Save),
+            "load" => Some(Self::Load),
+            "erase" => Some(Self::Erase),
             _ => None,
         }
     }

@@ -11,6 +11,7 @@
 //! - a step is bounded in attempts and time, and so is the whole: every operation ends.
 
 mod builds;
+mod databases;
 mod deployments;
 mod tidy;
 
@@ -71,8 +72,14 @@ async fn carry_on(
             Some(build) => builds::Work { ctx, runtime, operation, build, now }.carry_on().await,
             None => end(ctx, operation, now).await,
         },
-        // Nothing asks for these yet.
-        Subject::Database(_) => end(ctx, operation, now).await,
+        Subject::Database(id) => match ctx.store.database_to_carry_out(id).await? {
+            Some(database) => {
+                let before = database.clone();
+                let work = databases::Work { ctx, runtime, operation, database, before, now };
+                work.carry_on().await
+            }
+            None => end(ctx, operation, now).await,
+        },
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::builders::Builders;
 use crate::future::PortFuture;
 use crate::ids::{JobId, WorkloadId};
+use crate::secrets::Sealed;
 
 /// What a workload is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +64,8 @@ pub struct Workload {
     pub variables: Vec<(String, String)>,
     /// Further variables, sealed: names and envelopes. They are opened where it runs.
     pub sealed_variables: Vec<(String, String)>,
+    /// What the host puts into its variables and commands in the places of their placeholders.
+    pub sealed: Vec<Sealed>,
     /// Processor time, in thousandths of a core.
     pub cpu_millis: u32,
     /// Memory, in bytes.
@@ -127,6 +130,8 @@ pub struct Job {
     pub command: Vec<String>,
     /// Variables of its environment.
     pub variables: Vec<(String, String)>,
+    /// What the host puts into its variables and command in the places of their placeholders.
+    pub sealed: Vec<Sealed>,
     /// Whom it can reach, as for a workload.
     pub network: String,
     /// What it sees of what others keep.
@@ -185,6 +190,10 @@ pub enum Fault {
 pub trait Runtime: Builders {
     /// Finds the content of an image by its name. Asked again while it answers `Pending`.
     fn resolve<'a>(&'a self, image: &'a str) -> PortFuture<'a, Result<ImageState, Fault>>;
+
+    /// The same for what can only be a container's image, such as that of a database.
+    fn resolve_container<'a>(&'a self, image: &'a str)
+    -> PortFuture<'a, Result<ImageState, Fault>>;
 
     /// Sees to it that this workload runs; one that is there stays as it is.
     fn start<'a>(&'a self, workload: &'a Workload) -> PortFuture<'a, Result<(), Fault>>;

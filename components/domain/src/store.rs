@@ -6,6 +6,7 @@
 //! membership, so that another tenant's row is simply not found, in one round trip.
 
 use crate::builds::{Build, BuildAccess, BuildQuery, BuiltImage};
+use crate::databases::{Backup, Database, DatabaseAccess, DatabaseStatus, Desired};
 use crate::deployments::{Deployment, DeploymentAccess, LogLine};
 use crate::environments::Environment;
 use crate::error::Result;
@@ -13,8 +14,8 @@ use crate::events::{ChainHead, Event, EventQuery};
 use crate::future::{PortBound, PortFuture};
 use crate::git::GitAccount;
 use crate::ids::{
-    BuildId, DeploymentId, GitAccountId, OperationId, OrganizationId, ProjectId, Revision,
-    ServiceId, UserId,
+    BackupId, BuildId, DatabaseId, DeploymentId, GitAccountId, OperationId, OrganizationId,
+    ProjectId, Revision, ServiceId, UserId,
 };
 use crate::operations::{Operation, Subject};
 use crate::organizations::{Membership, Organization};
@@ -31,6 +32,7 @@ pub trait Store:
     + ServiceReads
     + DeploymentReads
     + BuildReads
+    + DatabaseReads
     + OperationReads
     + GitAccountReads
     + EventReads
@@ -48,6 +50,7 @@ pub trait Transaction:
     + ServiceWrites
     + DeploymentWrites
     + BuildWrites
+    + DatabaseWrites
     + OperationWrites
     + GitAccountWrites
     + EventWrites
@@ -274,6 +277,86 @@ pub trait BuildWrites: PortBound {
 
     /// How many builds of an organization have not ended.
     fn unfinished_builds(&self, organization: OrganizationId) -> PortFuture<'_, Result<i64>>;
+}
+
+/// A database as the reconciler looks at all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptDatabase {
+    /// The database.
+    pub id: DatabaseId,
+    /// What it should be.
+    pub desired: Desired,
+    /// What is known of it.
+    pub status: DatabaseStatus,
+}
+
+/// Reading databases. Those that are to be deleted are shown to the reconciler alone.
+pub trait DatabaseReads: PortBound {
+    /// The databases of every organization in which this user is a member, oldest first, at most
+    /// `limit`.
+    fn list_databases(
+        &self,
+        member: UserId,
+        limit: i64,
+    ) -> PortFuture<'_, Result<Vec<DatabaseAccess>>>;
+
+    /// The database, where this user is a member of its organization.
+    fn database(
+        &self,
+        member: UserId,
+        id: DatabaseId,
+    ) -> PortFuture<'_, Result<Option<DatabaseAccess>>>;
+
+    /// The backups of a database, newest first, at most `limit`.
+    fn list_backups(&self, database: DatabaseId, limit: i64)
+    -> PortFuture<'_, Result<Vec<Backup>>>;
+
+    /// A backup of this database.
+    fn backup(&self, database: DatabaseId, id: BackupId) -> PortFuture<'_, Result<Option<Backup>>>;
+
+    /// The first backup of a database that was asked for and is not there yet.
+    fn next_backup(&self, database: DatabaseId) -> PortFuture<'_, Result<Option<Backup>>>;
+
+    /// The database with this id, whoever asks and whatever it should be.
+    fn database_to_carry_out(&self, id: DatabaseId) -> PortFuture<'_, Result<Option<Database>>>;
+
+    /// Every database that is not to be deleted.
+    fn kept_databases(&self) -> PortFuture<'_, Result<Vec<KeptDatabase>>>;
+}
+
+/// Writing databases and their backups.
+pub trait DatabaseWrites: PortBound {
+    /// How many databases an organization has, those that are to be deleted left out.
+    fn count_databases(&self, organization: OrganizationId) -> PortFuture<'_, Result<i64>>;
+
+    /// Adds a database. `AlreadyExists` when the name is taken in its organization.
+    fn insert_database<'a>(&'a self, database: &'a Database) -> PortFuture<'a, Result<()>>;
+
+    /// Writes everything that can change over the row that still has the revision `read`; `false`
+    /// when there is none. `AlreadyExists` when the name is taken in its organization.
+    fn update_database<'a>(
+        &'a self,
+        database: &'a Database,
+        read: Revision,
+    ) -> PortFuture<'a, Result<bool>>;
+
+    /// Deletes the database that still has the revision `read`, with its backups; `false` when there
+    /// is none.
+    fn delete_database(&self, id: DatabaseId, read: Revision) -> PortFuture<'_, Result<bool>>;
+
+    /// Adds a backup.
+    fn insert_backup<'a>(&'a self, backup: &'a Backup) -> PortFuture<'a, Result<()>>;
+
+    /// Writes everything that can change over the row that still has the revision `read`; `false`
+    /// when there is none.
+    fn update_backup<'a>(
+        &'a self,
+        backup: &'a Backup,
+        read: Revision,
+    ) -> PortFuture<'a, Result<bool>>;
+
+    /// Deletes a backup.
+    fn delete_backup(&self, id: BackupId) -> PortFuture<'_, Result<()>>;
 }
 
 /// A service with a live deployment.

@@ -11,8 +11,10 @@ pub mod catalogue;
 use std::collections::BTreeMap;
 
 use crate::context::Context;
+use crate::databases::{self, Database, Engine, NewDatabase, Plan};
 use crate::error::{Error, Kind, Result};
 use crate::events::Change;
+use crate::projects;
 use crate::services::build::check_variables;
 use crate::services::{self, BuildConfig, NewService, Service, ServiceKind, Source, SourceKind};
 use crate::text::Violations;
@@ -24,6 +26,11 @@ pub use catalogue::CATALOGUE;
 pub const MAXIMUM_CATEGORY: usize = 64;
 /// The longest region of a database.
 pub const MAXIMUM_REGION: usize = 64;
+
+/// The plan of a database when none is said.
+const DEFAULT_PLAN: &str = "hobby";
+/// The region of a database when none is said.
+const DEFAULT_REGION: &str = "us-east";
 
 /// Says which image a template runs; not a variable of the service.
 pub const IMAGE: &str = "IMAGE";
@@ -109,6 +116,8 @@ pub struct TemplateDeployment {
 pub enum Deployed {
     /// A service, stopped.
     Service(Box<Service>),
+    /// A managed database, which is being made.
+    Database(Box<Database>),
 }
 
 /// The templates of a category, or all of them.
@@ -140,18 +149,21 @@ pub async fn view(ctx: &Context<'_>, id: &str) -> Result<&'static Template> {
 /// # Errors
 /// `Unauthenticated`; `Invalid`; `NotFound` for the template or the project; `MissingVariables`;
 /// `Forbidden` for a viewer; `QuotaExceeded` for a full project; `AlreadyExists` when the name is
-/// taken; `NotAvailable` for a database.
+/// taken.
 pub async fn deploy(
     ctx: &Context<'_>,
     id: &str,
-    deployment: TemplateDeployment,
+    mut deployment: TemplateDeployment,
 ) -> Result<Deployed> {
     ctx.user()?;
     check(&deployment)?;
     let template = view(ctx, id).await?;
-    let values = values(template, deployment.variables)?;
+    let values = values(template, std::mem::take(&mut deployment.variables))?;
     match template.config.kind {
-        ServiceKind::Database => create_database(template),
+        ServiceKind::Database => {
+            let database = create_database(ctx, template, deployment, values).await?;
+            Ok(Deployed::Database(Box::new(database)))
+        }
         ServiceKind::Web | ServiceKind::Worker | ServiceKind::Cron => {
             let (project_id, name) = (&deployment.project_id, deployment.name);
             let service = create_service(ctx, template, project_id, name, values).await?;
@@ -188,13 +200,31 @@ async fn create_service(
     services::create_with(ctx, project_id, new_service, secrets, vec![origin]).await
 }
 
-/// A template of a database is made by `databases`, with the plan, the region and the values that
-/// were given; that is what goes here once there are managed databases.
-fn create_database(template: &Template) -> Result<Deployed> {
-    let name = template.name;
-    Err(Error::NotAvailable(
-        format!("{name} would be a managed database, and this host has none yet").into(),
-    ))
+/// A managed database belongs to whoever makes it. The project only says that the caller may.
+async fn create_database(
+    ctx: &Context<'_>,
+    template: &Template,
+    deployment: TemplateDeployment,
+    values: BTreeMap<String, String>,
+) -> Result<Database> {
+    let or = |text: String, default: &str| match text.is_empty() {
+        true => default.to_owned(),
+        false => text,
+    };
+    let engine = Engine::parse(template.config.runtime)
+        .ok_or_else(|| Error::internal_fault(format!("{} names no engine", template.id)))?;
+    let plan = Plan::parse(&or(deployment.plan, DEFAULT_PLAN))
+        .ok_or_else(|| Error::invalid("plan", "must be hobby, starter, standard or business"))?;
+    let access = projects::access(ctx, &deployment.project_id).await?;
+    projects::require(access.role.may_write(), "a viewer may not create databases")?;
+    let new_database = NewDatabase {
+        name: deployment.name,
+        engine,
+        plan,
+        region: or(deployment.region, DEFAULT_REGION),
+        variables: values,
+    };
+    databases::create(ctx, new_database).await
 }
 
 /// What can be said before the template is known.

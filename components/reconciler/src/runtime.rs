@@ -6,6 +6,7 @@ use windlass_domain::runtime::{
     Fault, Health, ImageState, IngressRoute, Job, JobState, Runtime, Volume, Workload,
     WorkloadKind, WorkloadState,
 };
+use windlass_domain::secrets::Sealed;
 
 use crate::bindings::windlass::runtime::types::{self as wit, Error};
 use crate::bindings::windlass::runtime::{images, ingress, jobs, workloads};
@@ -15,14 +16,14 @@ pub(crate) struct HostRuntime;
 
 impl Runtime for HostRuntime {
     fn resolve<'a>(&'a self, image: &'a str) -> PortFuture<'a, Result<ImageState, Fault>> {
-        Box::pin(async move {
-            match images::resolve(image.to_owned()).await.map_err(fault)? {
-                images::Progress::Pending => Ok(ImageState::Pending),
-                images::Progress::Ready(images::Resolved { digest, size_bytes }) => {
-                    Ok(ImageState::Ready { digest, size_bytes })
-                }
-            }
-        })
+        Box::pin(async move { progress(images::resolve(image.to_owned()).await) })
+    }
+
+    fn resolve_container<'a>(
+        &'a self,
+        image: &'a str,
+    ) -> PortFuture<'a, Result<ImageState, Fault>> {
+        Box::pin(async move { progress(images::resolve_container(image.to_owned()).await) })
     }
 
     fn start<'a>(&'a self, workload: &'a Workload) -> PortFuture<'a, Result<(), Fault>> {
@@ -114,6 +115,15 @@ impl Runtime for HostRuntime {
     }
 }
 
+fn progress(answer: Result<images::Progress, Error>) -> Result<ImageState, Fault> {
+    match answer.map_err(fault)? {
+        images::Progress::Pending => Ok(ImageState::Pending),
+        images::Progress::Ready(images::Resolved { digest, size_bytes }) => {
+            Ok(ImageState::Ready { digest, size_bytes })
+        }
+    }
+}
+
 fn described(workload: &Workload) -> wit::Workload {
     wit::Workload {
         id: workload.id.to_string(),
@@ -129,6 +139,7 @@ fn described(workload: &Workload) -> wit::Workload {
         image: workload.image.clone(),
         command: workload.command.clone(),
         variables: workload.variables.clone(),
+        sealed: workload.sealed.iter().map(sealed).collect(),
         cpu_millis: workload.cpu_millis,
         memory_bytes: workload.memory_bytes,
         schedule: workload.schedule.clone(),
@@ -139,6 +150,14 @@ fn described(workload: &Workload) -> wit::Workload {
             Health::Unasked => wit::Health::Unasked,
         },
         port: workload.port,
+    }
+}
+
+fn sealed(sealed: &Sealed) -> wit::Sealed {
+    wit::Sealed {
+        placeholder: sealed.placeholder.clone(),
+        context: sealed.context.clone(),
+        envelope: sealed.envelope.clone(),
     }
 }
 
@@ -156,6 +175,7 @@ fn job_described(job: &Job) -> jobs::Job {
         image: job.image.clone(),
         command: job.command.clone(),
         variables: job.variables.clone(),
+        sealed: job.sealed.iter().map(sealed).collect(),
         network: job.network.clone(),
         volumes: job.volumes.iter().map(volume).collect(),
         input,

@@ -64,6 +64,7 @@ where
         logs: granted.logs,
         measurements: granted.measurements,
         hosting: granted.hosting,
+        connections: granted.connections,
     };
     send(router.dispatch(&request, &context, ports).await)
 }

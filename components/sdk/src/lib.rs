@@ -64,6 +64,7 @@ pub use spin_sdk;
 /// - `measurements`: what workloads take of the machine
 /// - `secrets`: sealing
 /// - `source`: git providers
+/// - `connections`: the URLs of databases
 ///
 /// Natively this makes nothing.
 #[macro_export]

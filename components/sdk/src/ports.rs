@@ -19,7 +19,7 @@ use windlass_domain::ids::UserId;
 use windlass_domain::logs::Logs;
 use windlass_domain::measurements::Measurements;
 use windlass_domain::operations::Signal;
-use windlass_domain::secrets::Secrets;
+use windlass_domain::secrets::{Connections, Secrets};
 
 use crate::bindings::windlass::identity::caller::{self as wit_caller, Authentication};
 use crate::request::Request;
@@ -39,6 +39,7 @@ pub struct Granted {
     pub(crate) identity: &'static dyn Identity,
     pub(crate) logs: &'static dyn Logs,
     pub(crate) measurements: &'static dyn Measurements,
+    pub(crate) connections: &'static dyn Connections,
     pub(crate) signal: &'static dyn Signal,
     pub(crate) secrets: &'static dyn Secrets,
     pub(crate) hosting: &'static dyn Hosting,
@@ -52,6 +53,7 @@ impl Granted {
         measurements: &Nothing,
         signal: &Nothing,
         secrets: &Nothing,
+        connections: &Nothing,
         hosting: &Nothing,
     };
 
@@ -71,6 +73,12 @@ impl Granted {
     #[must_use]
     pub const fn measurements(self, measurements: &'static dyn Measurements) -> Self {
         Self { measurements, ..self }
+    }
+
+    /// With the URLs of databases.
+    #[must_use]
+    pub const fn connections(self, connections: &'static dyn Connections) -> Self {
+        Self { connections, ..self }
     }
 
     /// With the reconciler's bell.

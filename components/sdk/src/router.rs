@@ -11,6 +11,7 @@ use windlass_domain::git::Hosting;
 use windlass_domain::identity::Identity;
 use windlass_domain::logs::Logs;
 use windlass_domain::measurements::Measurements;
+use windlass_domain::secrets::Connections;
 
 use crate::error::Refusal;
 use crate::query::decode;
@@ -39,6 +40,8 @@ pub struct Ports<'a> {
     pub measurements: &'static dyn Measurements,
     /// Git providers.
     pub hosting: &'a dyn Hosting,
+    /// The URLs of databases.
+    pub connections: &'a dyn Connections,
 }
 
 /// Names as in the route, values decoded.

@@ -103,6 +103,7 @@ where
             logs: self.host.logs,
             measurements: self.host.measurements,
             hosting: &world.hosting,
+            connections: &world.secrets,
         };
         let mut response = block_on(self.host.router.dispatch(&request, &context, ports));
         block_on(response.collect());

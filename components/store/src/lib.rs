@@ -21,12 +21,15 @@
 //! | `services::list`, `view` | `membership`, `user_account`, `environment`, `project`, `service` | | |
 //! | `services::create`, `update`, `delete` | `membership`, `user_account`, `environment`, `project` | `service`, `event_chain` | `event` |
 //! | `templates::list`, `view` | | | |
-//! | `templates::deploy` | as `services::create` | | |
+//! | `templates::deploy` | as `services::create` and `databases::create` | | |
 //! | `deployments::list`, `view`, `log` | `membership`, `user_account`, `project`, `service`, `deployment`, `deployment_log` | | |
 //! | `deployments::create`, `roll_back` | `membership`, `user_account`, `project` | `service`, `deployment`, `event_chain` | `operation`, `hostname`, `event` |
 //! | `builds::list`, `view` | `membership`, `user_account`, `build` | | |
 //! | `builds::create`, `cancel` | `membership`, `user_account`, `organization`, `environment`, `project`, `service` | `build`, `event_chain` | `operation`, `event` |
-//! | `reconcile::step` | `hostname` | `service`, `deployment`, `build`, `operation`, `event_chain` | `deployment_log`, `event` |
+//! | `databases::list`, `view` | `membership`, `user_account`, `managed_database`, `database_backup` | | |
+//! | `databases::create` | `user_account`, `organization` | `managed_database`, `event_chain` | `operation`, `event` |
+//! | `databases::update`, `demand`, `delete`, `backups::create`, `restore` | `membership`, `user_account`, `operation` | `managed_database`, `database_backup`, `event_chain` | `operation`, `event` |
+//! | `reconcile::step` | `hostname` | `service`, `deployment`, `build`, `managed_database`, `database_backup`, `operation`, `event_chain` | `deployment_log`, `event` |
 //! | `git::list`, `repositories` | `git_account` | | |
 //! | `git::create` | `user_account`, `organization` | `event_chain` | `git_account`, `event` |
 //! | `events::list`, `list_for_resource` | `event` | | |
@@ -37,6 +40,7 @@
 //! with exactly these grants.
 
 mod builds;
+mod databases;
 mod deployments;
 mod environments;
 mod errors;

@@ -147,7 +147,7 @@ impl OperationReads for SqlStore<'_> {
 
 impl SqlStore<'_> {
     /// Everything a statement finds, page by page after the last id of the page before.
-    async fn pages<T>(
+    pub(crate) async fn pages<T>(
         &self,
         statement: &'static str,
         read: impl Fn(&mut Row) -> Result<T>,

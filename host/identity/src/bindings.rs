@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
             import windlass:identity/passwords-sync@0.1.0;
             import windlass:identity/tokens-sync@0.1.0;
             import windlass:secrets/vault@0.1.0;
+            import windlass:secrets/connections@0.1.0;
         }
     ",
     world: "windlass:identity-host/host",

@@ -84,6 +84,7 @@ struct Admitted {
 /// The functions, as one component calls them.
 struct Functions {
     resolve: HostFunction,
+    resolve_container: HostFunction,
     start: HostFunction,
     start_sealed: HostFunction,
     observe: HostFunction,
@@ -109,6 +110,7 @@ impl Functions {
         let function = |name| HostFunction::new(name, component);
         Self {
             resolve: function("runtime.images.resolve"),
+            resolve_container: function("runtime.images.resolve_container"),
             start: function("runtime.workloads.start"),
             start_sealed: function("runtime.workloads.start_sealed"),
             observe: function("runtime.workloads.observe"),

@@ -22,6 +22,7 @@ mod logbook;
 mod registry;
 mod runtime;
 mod schedule;
+mod sealed;
 mod wasm;
 
 pub use archives::Archives;
@@ -36,4 +37,5 @@ pub use job::{Job, JobInput, JobOutcome, JobState};
 pub use logbook::{Entry, LogBook, LogWriter, Output};
 pub use registry::OciRegistry;
 pub use runtime::{Drivers, Runtime};
+pub use sealed::Sealed;
 pub use wasm::WasmDriver;

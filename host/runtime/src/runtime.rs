@@ -3,17 +3,20 @@
 //! A workload is carried by one driver for its whole life, and which one is said by its image: a
 //! component is named by its digest alone, a container's image by its name and its digest.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::sync::Cache;
 
 use crate::archives::Archives;
+use crate::capability::Secrets;
 use crate::driver::{Driver, Error, State, Usage, Workload, WorkloadId};
 use crate::images::{Image, LOCAL};
 use crate::ingress::{Ingress, Route};
 use crate::job::{Job, JobState};
 use crate::logbook::LogBook;
+use crate::sealed::{Opened, Sealed};
 
 /// The longest time a stopped workload may take to end what it has begun.
 const LONGEST_GRACE: Duration = Duration::from_secs(300);
@@ -46,6 +49,10 @@ pub struct Runtime {
     pub(crate) holder: String,
     /// Names of images that are no components, for as long as one may take to be fetched.
     no_components: Cache<String, ()>,
+    /// Opens the secrets of workloads, where this host has keys.
+    secrets: Option<Arc<dyn Secrets>>,
+    /// Images by the names that others are asked for by.
+    substitutes: BTreeMap<String, String>,
 }
 
 impl Drivers {
@@ -79,13 +86,29 @@ impl Runtime {
     ) -> Self {
         let no_components =
             Cache::builder().max_capacity(NO_COMPONENTS).time_to_live(NO_COMPONENT_FOR).build();
-        Self { drivers, ingress, log, archives, holder, no_components }
+        let (secrets, substitutes) = (None, BTreeMap::new());
+        Self { drivers, ingress, log, archives, holder, no_components, secrets, substitutes }
+    }
+
+    /// With the keys of the secrets that workloads are started with.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Arc<dyn Secrets>) -> Self {
+        self.secrets = Some(secrets);
+        self
+    }
+
+    /// With these images in the places of those that are asked for: of a mirror, or of one's own.
+    #[must_use]
+    pub fn with_substitutes(mut self, substitutes: BTreeMap<String, String>) -> Self {
+        self.substitutes = substitutes;
+        self
     }
 
     /// What a registry has under a name is a component or a container's image, which only the
     /// registry can say. So it is asked for a component first; whatever it answers otherwise, the
     /// image may be one for containers, which perhaps is on this machine already.
     pub(crate) async fn resolve(&self, name: &str) -> Result<Option<Image>, Error> {
+        let name = self.substitutes.get(name).map_or(name, String::as_str);
         let Some(containers) =
             self.drivers.containers.as_ref().filter(|_| !name.starts_with(LOCAL))
         else {
@@ -107,7 +130,18 @@ impl Runtime {
         containers.resolve(name).await
     }
 
-    pub(crate) async fn start(&self, workload: Workload) -> Result<(), Error> {
+    /// Finds an image that is a container's, whatever else has its name.
+    pub(crate) async fn resolve_container(&self, name: &str) -> Result<Option<Image>, Error> {
+        let name = self.substitutes.get(name).map_or(name, String::as_str);
+        self.drivers.containers()?.resolve(name).await
+    }
+
+    pub(crate) async fn start(
+        &self,
+        mut workload: Workload,
+        sealed: &[Sealed],
+    ) -> Result<(), Error> {
+        Opened::open(self.secrets.as_ref(), sealed)?.fill_workload(&mut workload);
         let id = workload.id;
         let driver = self.drivers.of(&workload.image)?;
         let started = driver.start(workload).await;
@@ -191,7 +225,8 @@ impl Runtime {
         Ok(())
     }
 
-    pub(crate) async fn start_job(&self, job: Job) -> Result<(), Error> {
+    pub(crate) async fn start_job(&self, mut job: Job, sealed: &[Sealed]) -> Result<(), Error> {
+        Opened::open(self.secrets.as_ref(), sealed)?.fill_job(&mut job);
         self.drivers.of(&job.image)?.start_job(job).await
     }
 

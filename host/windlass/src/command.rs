@@ -126,6 +126,11 @@ pub(crate) struct ServeSettings {
     #[arg(long, value_name = "SOCKET")]
     #[serde(skip_serializing_if = "Option::is_none")]
     docker_host: Option<String>,
+    /// Images in the places of others, such as
+    /// `postgres:16-alpine=mirror.example/postgres:16-alpine`
+    #[arg(long, value_name = "NAME=NAME", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_substitutes: Option<Vec<String>>,
 }
 
 #[derive(Subcommand)]

@@ -1,6 +1,7 @@
 //! Configuration: flags over `WINDLASS_*` over a TOML file over defaults. A wrong value is an
 //! error that names its key and the fix, before anything listens.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub(crate) struct Configuration {
     pub(crate) git: Addresses,
     /// The socket of what runs containers; `None` when this host runs none.
     pub(crate) docker_host: Option<String>,
+    /// Images in the places of those that are asked for.
+    pub(crate) image_substitutes: BTreeMap<String, String>,
 }
 
 /// The configuration as written. Every key is also a flag (with hyphens) and a variable:
@@ -87,6 +90,7 @@ struct Raw {
     git_gitlab_url: String,
     git_bitbucket_url: String,
     docker_host: String,
+    image_substitutes: Vec<String>,
 }
 
 impl Default for Raw {
@@ -115,12 +119,13 @@ impl Default for Raw {
             git_gitlab_url: "https://gitlab.com".to_owned(),
             git_bitbucket_url: "https://api.bitbucket.org".to_owned(),
             docker_host: "unix:///var/run/docker.sock".to_owned(),
+            image_substitutes: Vec::new(),
         }
     }
 }
 
 /// Names of all keys, which are also the variables that are read.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "listen",
     "manage",
     "data_dir",
@@ -144,6 +149,7 @@ const KEYS: [&str; 23] = [
     "git_gitlab_url",
     "git_bitbucket_url",
     "docker_host",
+    "image_substitutes",
 ];
 
 impl Configuration {
@@ -233,6 +239,7 @@ impl Raw {
                 bitbucket: provider("git_bitbucket_url", &self.git_bitbucket_url)?,
             },
             docker_host: socket(&self.docker_host)?,
+            image_substitutes: substitutes(&self.image_substitutes)?,
         })
     }
 
@@ -336,6 +343,19 @@ fn proxies(texts: &[String]) -> anyhow::Result<Vec<IpAddr>> {
     texts.iter().map(parse).collect()
 }
 
+fn substitutes(texts: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let parse = |text: &String| match text.split_once('=') {
+        Some((name, other)) if !name.is_empty() && !other.is_empty() => {
+            Ok((name.to_owned(), other.to_owned()))
+        }
+        _ => bail!(
+            "image_substitutes has {text:?}; use the name of an image, = and the one in its \
+             place, such as postgres:16-alpine=mirror.example/postgres:16-alpine"
+        ),
+    };
+    texts.iter().map(parse).collect()
+}
+
 fn within(key: &str, value: u32, least: u32, most: u32) -> anyhow::Result<usize> {
     if (least..=most).contains(&value) {
         return Ok(value as usize);
@@ -378,6 +398,8 @@ mod tests {
         check(|raw| raw.cors_origins = vec!["console.example".to_owned()], "cors_origins");
         check(|raw| raw.cors_origins = vec!["https://console.example".to_owned()], "");
         check(|raw| raw.trusted_proxies = vec!["proxy".to_owned()], "trusted_proxies");
+        check(|raw| raw.image_substitutes = vec!["postgres".to_owned()], "image_substitutes");
+        check(|raw| raw.image_substitutes = vec!["a:1=b.example/a:1".to_owned()], "");
         check(|raw| raw.drain_seconds = 0, "drain_seconds");
         check(|raw| raw.otlp_endpoint = "localhost".to_owned(), "otlp_endpoint");
         check(|raw| raw.outbound_allow = vec!["intranet".to_owned()], "outbound_allow");

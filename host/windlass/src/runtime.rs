@@ -17,6 +17,7 @@ use crate::builds::Trees;
 use crate::configuration::Configuration;
 use crate::data::DataDirectory;
 use crate::records;
+use crate::vault::Vault;
 
 /// How long instances of a service are kept that nobody asks anything.
 const IDLE_FOR: Duration = Duration::from_secs(60);
@@ -41,6 +42,7 @@ impl Workloads {
         data: &DataDirectory,
         database: &Arc<Database>,
         client: &Client,
+        vault: &Arc<Vault>,
     ) -> anyhow::Result<Self> {
         let records = Arc::new(records::Images::new(database));
         let registry = Arc::new(OciRegistry::new(client.clone()));
@@ -55,13 +57,17 @@ impl Workloads {
             Arc::new(DockerDriver::new(socket, &host_name, log, archives.clone()))
                 as Arc<dyn Driver>
         });
-        let runtime = Arc::new(Runtime::new(
+        let runtime = Runtime::new(
             Drivers { components: Arc::clone(&driver) as _, containers },
             Arc::clone(&ingress),
             Arc::clone(&log),
             archives,
             host_name,
-        ));
+        );
+        let runtime = runtime
+            .with_secrets(Arc::clone(vault) as _)
+            .with_substitutes(configuration.image_substitutes.clone());
+        let runtime = Arc::new(runtime);
         let trees = Arc::new(Trees::open(client, data)?);
         let builds = Builds::new(Arc::clone(&runtime), Arc::clone(&images), trees, None);
         Ok(Self { driver, runtime, builds, images, records, ingress, log })

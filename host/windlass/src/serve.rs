@@ -73,8 +73,9 @@ async fn serve(
     let operations = Arc::new(Operations::default());
 
     let client = source::client(&configuration)?;
-    let workloads = Arc::new(Workloads::open(&configuration, &data, &database, &client)?);
     let vault = Arc::new(Vault(Arc::clone(&identity)));
+    let workloads = Workloads::open(&configuration, &data, &database, &client, &vault)?;
+    let workloads = Arc::new(workloads);
     let hosting = source::hosting(&configuration, client, &vault);
     let capabilities =
         capabilities(&database, &identity, &operations, &workloads, (hosting, vault));

@@ -4,6 +4,7 @@
 //! Talking to them is left to the tests; this crate only starts them, names them and takes them
 //! away again.
 
+pub mod database_images;
 mod docker;
 mod git;
 mod postgres;
@@ -11,5 +12,6 @@ mod stub;
 
 pub use docker::{DockerEngine, TestImage};
 pub use git::{GitManners, GitRepository, GitServer};
+pub(crate) use postgres::programs as postgres_programs;
 pub use postgres::{PostgresCluster, fresh_database, shared_cluster};
 pub use stub::{HttpStub, http_answer};

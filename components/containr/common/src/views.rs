@@ -4,6 +4,7 @@
 
 mod audit;
 mod builds;
+mod databases;
 mod deployments;
 mod git;
 mod logs;
@@ -14,6 +15,10 @@ mod users;
 
 pub use audit::{AuditLogListView, AuditLogView};
 pub use builds::{BuildCancelView, BuildListView, BuildStatusView, StartBuildView};
+pub use databases::{
+    DatabaseActionView, DatabaseBackupCreatedView, DatabaseCreatedView, DatabaseView,
+    DatabasesView, MessageView,
+};
 pub use deployments::{DeploymentView, DeploymentsView, RollbackView, WrappedDeploymentView};
 pub use git::{GitProviderView, GitRepositoryView};
 pub use logs::{DeploymentLogsView, LogEntryView, ServiceLogsView};

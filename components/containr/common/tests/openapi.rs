@@ -44,6 +44,7 @@ fn the_document_has_exactly_the_operations_of_the_controllers() {
         containr_services::routes::router(),
         containr_deployments::routes::router(),
         containr_builds::routes::router(),
+        containr_databases::routes::router(),
         containr_logs::routes::router(),
         containr_audit::routes::router(),
         containr_git::routes::router(),

@@ -3,4 +3,4 @@
 pub mod routes;
 mod templates;
 
-windlass_sdk::component!(crate::routes::router, containr_common::Error, secrets);
+windlass_sdk::component!(crate::routes::router, containr_common::Error, operations, secrets);

@@ -87,6 +87,20 @@ fn bad_bodies_say_what_is_wrong() {
     check("tpl-go", json!({"variables": null}), 400, json!({"field": "variables"}));
     check("tpl-go", json!({"project_id": "x"}), 404, json!({"resource": "project"}));
     check("tpl-cobol", json!({}), 404, json!({"resource": "template"}));
-    check("tpl-redis", json!({"plan": "hobby"}), 503, json!({}));
+    assert!(host.world.store.services().is_empty());
+}
+
+#[test]
+fn a_template_of_a_database_becomes_a_database() {
+    let (host, ada, project) = host();
+    let body = json!({"project_id": project, "name": "cache", "plan": "hobby"});
+    let made = host.as_user(ada, Method::POST, "/api/v1/templates/tpl-redis/deploy");
+    let made = made.json(body).send();
+    assert_eq!(made.status(), 201);
+    let made: Value = made.json();
+    let databases = host.world.store.databases();
+    let ids: Vec<_> = databases.iter().map(|database| database.id.to_string()).collect();
+    assert_eq!(json!([made["database_id"]]), json!(ids));
+    assert_eq!((&made["resource"], ids.len()), (&json!("database"), 1));
     assert!(host.world.store.services().is_empty());
 }

@@ -85,7 +85,7 @@ fn sealed_variables_reach_the_runtime_sealed_and_come_back_with_a_rollback() {
         ..TemplateDeployment::default()
     };
     let made = block_on(templates::deploy(&ctx, "tpl-nodejs", deployment)).unwrap();
-    let templates::Deployed::Service(service) = made;
+    let templates::Deployed::Service(service) = made else { panic!("{made:?}") };
     let id = service.id.to_string();
     let runtime = FakeRuntime::default();
     runtime.add_image("shop:1", "sha256:1");

@@ -37,7 +37,14 @@ impl Work<'_> {
         match self.operation.step {
             Step::Await => self.wait().await,
             // A build has no other steps.
-            Step::Start | Step::Resolve | Step::Switch | Step::Drain => self.start().await,
+            Step::Start
+            | Step::Resolve
+            | Step::Switch
+            | Step::Drain
+            | Step::Stop
+            | Step::Save
+            | Step::Load
+            | Step::Erase => self.start().await,
         }
     }
 

@@ -43,6 +43,10 @@ impl Work<'_> {
             Step::Await => self.wait().await,
             Step::Switch => self.switch().await,
             Step::Drain => self.drain().await,
+            // Steps of databases. No operation of a deployment is ever there.
+            Step::Stop | Step::Save | Step::Load | Step::Erase => {
+                self.fail("it came to a step that deployments do not have".to_owned()).await
+            }
         }
     }
 
@@ -379,6 +383,7 @@ pub(super) fn workload(
         command,
         variables: variables.into_iter().collect(),
         sealed_variables: release.sealed_variables().into_iter().collect(),
+        sealed: Vec::new(),
         cpu_millis: release.resources.cpu.millicores(),
         memory_bytes: release.resources.memory.bytes(),
         schedule,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::databases;
 use super::deployments::workload;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -25,16 +26,18 @@ pub(super) async fn tidy(ctx: &Context<'_>, runtime: &dyn Runtime) -> Result<()>
     }
     publish_live(runtime, &live).await?;
     clear_builds(runtime, &coming).await?;
+    let kept = databases::Kept::read(ctx, &coming).await?;
     let coming = coming.into_iter().filter_map(|(_, subject)| match subject {
         Subject::Deployment { id, .. } => Some(id),
         Subject::Build(_) | Subject::Database(_) => None,
     });
+    let deployments = live.iter().map(|live| live.deployment_id).chain(coming);
     let wanted: BTreeSet<WorkloadId> =
-        live.iter().map(|live| live.deployment_id).chain(coming).map(WorkloadId::from).collect();
+        deployments.map(WorkloadId::from).chain(kept.wanted()).collect();
     for unwanted in running.difference(&wanted) {
         runtime.stop(*unwanted, GRACE_MS).await.map_err(unavailable)?;
     }
-    Ok(())
+    databases::tidy(ctx, runtime, &kept, &running).await
 }
 
 /// Takes away builds that no operation waits for.

@@ -29,8 +29,10 @@ fn deployment(project_id: &str, variables: &[(&str, &str)]) -> TemplateDeploymen
 fn made(world: &World, id: &str, variables: &[(&str, &str)]) -> Service {
     let ada = world.register("ada@example.com").id;
     let deployment = deployment(&project(world, ada), variables);
-    let Deployed::Service(service) = block_on(deploy(&world.as_user(ada), id, deployment)).unwrap();
-    *service
+    match block_on(deploy(&world.as_user(ada), id, deployment)).unwrap() {
+        Deployed::Service(service) => *service,
+        Deployed::Database(database) => panic!("{database:?}"),
+    }
 }
 
 fn variables(service: &Service) -> Vec<(&str, &str)> {
@@ -50,7 +52,10 @@ fn every_template_can_be_deployed_as_it_is_described() {
         let outcome = block_on(deploy(&world.as_user(ada), template.id, deployment));
         match template.config.kind {
             ServiceKind::Database => {
-                assert!(matches!(outcome, Err(Error::NotAvailable(_))), "{outcome:?}");
+                let Ok(Deployed::Database(database)) = outcome else { panic!("{outcome:?}") };
+                assert_eq!(database.engine.as_str(), template.config.runtime);
+                assert_eq!((database.plan, &*database.region), (Plan::Hobby, "us-east"));
+                assert_eq!(world.signal.count(), 1, "it is promised");
             }
             kind => {
                 let Ok(Deployed::Service(service)) = outcome else { panic!("{outcome:?}") };

@@ -1,6 +1,7 @@
 //! Storage in memory: one state, copied for a transaction and put back at its commit.
 
 mod builds;
+mod databases;
 mod deployments;
 mod git;
 mod transaction;
@@ -8,6 +9,7 @@ mod transaction;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::builds::Build;
+use crate::databases::{Backup, Database};
 use crate::deployments::{Deployment, LogLine};
 use crate::environments::{Environment, PRODUCTION};
 use crate::error::{Error, Result};
@@ -37,6 +39,8 @@ struct State {
     deployments: Vec<Deployment>,
     deployment_log: Vec<(DeploymentId, LogLine)>,
     builds: Vec<Build>,
+    databases: Vec<Database>,
+    backups: Vec<Backup>,
     operations: Vec<(Operation, String, Timestamp)>,
     git_accounts: Vec<GitAccount>,
     events: Vec<Event>,

@@ -23,6 +23,7 @@ struct State {
     conditions: BTreeMap<String, WorkloadState>,
     volumes: BTreeSet<String>,
     jobs: BTreeMap<JobId, Job>,
+    ran: Vec<Job>,
     job_ends: BTreeMap<String, JobState>,
     archives: BTreeSet<String>,
     routes: Vec<IngressRoute>,
@@ -74,6 +75,11 @@ impl FakeRuntime {
         self.lock().jobs.values().cloned().collect()
     }
 
+    /// Every job that was ever started, in that order.
+    pub fn ran(&self) -> Vec<Job> {
+        self.lock().ran.clone()
+    }
+
     /// What is reached.
     pub fn routes(&self) -> Vec<IngressRoute> {
         self.lock().routes.clone()
@@ -112,6 +118,13 @@ impl Runtime for FakeRuntime {
                 false => Ok(ImageState::Ready { digest, size_bytes: 1_000 }),
             }
         })
+    }
+
+    fn resolve_container<'a>(
+        &'a self,
+        image: &'a str,
+    ) -> PortFuture<'a, Result<ImageState, Fault>> {
+        self.resolve(image)
     }
 
     fn start<'a>(&'a self, workload: &'a Workload) -> PortFuture<'a, Result<(), Fault>> {
@@ -173,6 +186,7 @@ impl Runtime for FakeRuntime {
                     state.archives.extend(job.output.clone());
                 }
                 state.jobs.insert(job.id, job.clone());
+                state.ran.push(job.clone());
             }
             Ok(())
         })

@@ -83,7 +83,7 @@ impl Default for World {
             ids: CountedIds::default(),
             store: MemoryStore::default(),
             identity: FakeIdentity::default(),
-            secrets: FakeSecrets,
+            secrets: FakeSecrets::default(),
             hosting: FakeHosting::default(),
             signal: CountedSignal::default(),
         }

@@ -125,7 +125,15 @@ async fn deployments_need_no_more_than_their_tables(fixture: Fixture) {
     let carrying = fixture
         .granted(&grant(
             &["hostname"],
-            &["service", "deployment", "build", "operation", "event_chain"],
+            &[
+                "service",
+                "deployment",
+                "build",
+                "managed_database",
+                "database_backup",
+                "operation",
+                "event_chain",
+            ],
             &["deployment_log", "event"],
         ))
         .await;

@@ -20,6 +20,7 @@ macro_rules! on_both_databases {
 }
 
 mod builds;
+mod databases;
 mod deployments;
 mod events;
 mod git;

@@ -30,7 +30,8 @@ async fn sealed_variables_come_back_and_a_template_needs_the_tables_of_a_service
         variables: [("IMAGE", "shop:1"), ("NPM_TOKEN", "s3cret")].map(owned).into(),
         ..TemplateDeployment::default()
     };
-    let Deployed::Service(made) = templates::deploy(&ctx, "tpl-nodejs", deployment).await.unwrap();
+    let made = templates::deploy(&ctx, "tpl-nodejs", deployment).await.unwrap();
+    let Deployed::Service(made) = made else { panic!("{made:?}") };
     let id = made.id.to_string();
     let found = services::view(&ctx, &id).await.unwrap();
     assert_eq!(found, *made);

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use wasmtime::component::Accessor;
 
-use super::workloads::volume;
+use super::workloads::{sealed, volume};
 use super::{Answered, Calls, failed, identified, types, workloads_call};
 use crate::bindings::windlass::runtime::jobs;
 use crate::driver::Error;
 use crate::job::{Job, JobInput, JobOutcome, JobState};
 use crate::runtime::Runtime;
+use crate::sealed::Sealed;
 
 impl<T: Send> jobs::HostWithStore<T> for Calls {
     async fn start(accessor: &Accessor<T, Self>, job: jobs::Job) -> Answered<()> {
-        let start =
-            async |runtime: Arc<Runtime>| runtime.start_job(described(job)?).await.map_err(failed);
+        let start = async |runtime: Arc<Runtime>| {
+            let (job, secrets) = described(job)?;
+            runtime.start_job(job, &secrets).await.map_err(failed)
+        };
         workloads_call(accessor, |functions| &functions.start_job, start).await
     }
 
@@ -62,8 +65,9 @@ async fn on_disk<R: Send + 'static>(
     worked.map_err(|error| types::Error::Other(error.to_string()))?.map_err(failed)
 }
 
-fn described(job: jobs::Job) -> Answered<Job> {
-    Ok(Job {
+fn described(job: jobs::Job) -> Answered<(Job, Vec<Sealed>)> {
+    let secrets = job.sealed.into_iter().map(sealed).collect();
+    let job = Job {
         id: identified(&job.id)?,
         image: job.image,
         command: job.command,
@@ -74,7 +78,8 @@ fn described(job: jobs::Job) -> Answered<Job> {
         output: job.output,
         memory_bytes: job.memory_bytes,
         deadline_seconds: job.deadline_seconds,
-    })
+    };
+    Ok((job, secrets))
 }
 
 fn came_out(outcome: JobOutcome) -> jobs::Outcome {

@@ -11,25 +11,42 @@ use crate::driver::{Health, Kind, State, Volume, Workload, WorkloadId};
 use crate::images::Image;
 use crate::ingress::Route;
 use crate::runtime::Runtime;
+use crate::sealed::Sealed;
 
 impl<T: Send> images::HostWithStore<T> for Calls {
     async fn resolve(accessor: &Accessor<T, Self>, name: String) -> Answered<images::Progress> {
         let resolve = async |runtime: Arc<Runtime>| {
-            Ok(match runtime.resolve(&name).await.map_err(failed)? {
-                None => images::Progress::Pending,
-                Some(Image { digest, size_bytes }) => {
-                    images::Progress::Ready(images::Resolved { digest, size_bytes })
-                }
-            })
+            runtime.resolve(&name).await.map(progress).map_err(failed)
         };
         workloads_call(accessor, |functions| &functions.resolve, resolve).await
+    }
+
+    async fn resolve_container(
+        accessor: &Accessor<T, Self>,
+        name: String,
+    ) -> Answered<images::Progress> {
+        let resolve = async |runtime: Arc<Runtime>| {
+            runtime.resolve_container(&name).await.map(progress).map_err(failed)
+        };
+        workloads_call(accessor, |functions| &functions.resolve_container, resolve).await
+    }
+}
+
+fn progress(found: Option<Image>) -> images::Progress {
+    match found {
+        None => images::Progress::Pending,
+        Some(Image { digest, size_bytes }) => {
+            images::Progress::Ready(images::Resolved { digest, size_bytes })
+        }
     }
 }
 
 impl<T: Send> workloads::HostWithStore<T> for Calls {
     async fn start(accessor: &Accessor<T, Self>, workload: types::Workload) -> Answered<()> {
-        let start =
-            async |runtime: Arc<Runtime>| runtime.start(described(workload)?).await.map_err(failed);
+        let start = async |runtime: Arc<Runtime>| {
+            let (workload, secrets) = described(workload)?;
+            runtime.start(workload, &secrets).await.map_err(failed)
+        };
         workloads_call(accessor, |functions| &functions.start, start).await
     }
 
@@ -44,7 +61,8 @@ impl<T: Send> workloads::HostWithStore<T> for Calls {
         let start = async |runtime: Arc<Runtime>| {
             let denied = || types::Error::Denied(format!("the grant `{WORKLOADS}` is missing"));
             let opened = opened(workload, sealed, &*secrets.ok_or_else(denied)?)?;
-            runtime.start(described(opened)?).await.map_err(failed)
+            let (workload, secrets) = described(opened)?;
+            runtime.start(workload, &secrets).await.map_err(failed)
         };
         workloads_call(accessor, |functions| &functions.start_sealed, start).await
     }
@@ -129,8 +147,9 @@ fn opened(
     Ok(workload)
 }
 
-fn described(workload: types::Workload) -> Answered<Workload> {
-    Ok(Workload {
+fn described(workload: types::Workload) -> Answered<(Workload, Vec<Sealed>)> {
+    let secrets = workload.sealed.into_iter().map(sealed).collect();
+    let workload = Workload {
         id: identified(&workload.id)?,
         service: workload.service,
         name: workload.name,
@@ -154,7 +173,12 @@ fn described(workload: types::Workload) -> Answered<Workload> {
             types::Health::Unasked => Health::Unasked,
         },
         port: workload.port,
-    })
+    };
+    Ok((workload, secrets))
+}
+
+pub(super) fn sealed(sealed: types::Sealed) -> Sealed {
+    Sealed { placeholder: sealed.placeholder, context: sealed.context, envelope: sealed.envelope }
 }
 
 pub(super) fn volume(volume: types::Volume) -> Volume {

@@ -290,7 +290,7 @@ async fn the_management_listener_wants_its_own_token() {
         }
     }
     let listed: Vec<Value> = management.components().await;
-    assert_eq!(listed.len(), 7, "{listed:?}");
+    assert_eq!(listed.len(), 11, "{listed:?}");
     let metrics = management.metrics().await;
     for expected in ["windlass_", "containr-accounts", "containr-projects"] {
         assert!(metrics.contains(expected), "{expected} is not in:\n{metrics}");

@@ -32,6 +32,7 @@ mod cli;
 mod clients;
 mod components;
 mod containers;
+mod databases;
 mod deployments;
 mod durability;
 mod git;

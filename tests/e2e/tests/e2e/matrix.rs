@@ -5,7 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use windlass_harness::{Account, Client, Server};
 
-use crate::check::{eventually, text};
+use crate::check::{MISSING_ID, eventually, text};
+use crate::databases::{DATABASES, Kept};
 use crate::deployments::{Tenant, push};
 use crate::openapi::{Operation, document, operations};
 
@@ -89,6 +90,7 @@ struct Victim {
     deployments: Value,
     git_provider: Value,
     build: Value,
+    database: Value,
 }
 
 impl Victim {
@@ -108,13 +110,18 @@ impl Victim {
         let service = view(format!("/api/v1/services/{service}")).await;
         let project = view(format!("/api/v1/projects/{}", tenant.project)).await;
         let build = built(&tenant, &image).await;
-        Self { account: tenant.account, project, service, deployments, git_provider, build }
+        let database = Kept::create(tenant.client(), "precious", "redis").await;
+        let database = database.becomes("error").await;
+        let account = tenant.account;
+        Self { account, project, service, deployments, git_provider, build, database }
     }
 
     /// The path of an operation on what is the victim's.
     fn path(&self, operation: &Operation) -> String {
         let thing = if operation.path.contains("{providerId}") {
             &self.git_provider
+        } else if operation.path.contains("/databases/{id}") {
+            &self.database
         } else if operation.path.contains("/services/{id}") {
             &self.service
         } else if operation.path.contains("/builds/{id}") {
@@ -147,6 +154,10 @@ impl Victim {
         if operation.path.contains("/templates/") {
             body = json!({"project_id": self.project["id"], "name": "Taken over"});
         }
+        if operation.path.contains("/databases") {
+            body = json!({"name": "taken-over", "type": "redis", "plan": "business", "region": "",
+                "action": "stop", "backup_id": MISSING_ID});
+        }
         if operation.path.contains("/git/") {
             body = json!({"type": "gitlab", "access_token": "theirs"});
         }
@@ -162,6 +173,8 @@ impl Victim {
         let deployments = format!("/api/v1/services/{}/deployments", text(&self.service, "id"));
         let deployments = client.get(&deployments).await.expect(200).json();
         assert_eq!(deployments, self.deployments, "nothing was deployed or put back");
+        let databases = client.get(DATABASES).await.expect(200).json();
+        assert_eq!(databases, json!({"databases": [self.database]}));
         let providers = client.get("/api/v1/git/providers").await.expect(200).json();
         assert_eq!(providers, json!([self.git_provider]));
         let build = format!("/api/v1/builds/{}", text(&self.build, "id"));

@@ -7,20 +7,12 @@ use serde_json::Value;
 use windlass_harness::fixtures::checkout;
 use windlass_harness::{Database, Server, ledger};
 
+use crate::databases::engines;
 use crate::deployments::story;
-use crate::{accounts, audit, builds, git, projects, services, templates};
+use crate::{accounts, audit, builds, databases, git, projects, services, templates};
 
 /// Operations of the contract that are not served yet. This list may only shrink.
-const NOT_YET_SERVED: [&str; 8] = [
-    "GET /databases",
-    "POST /databases",
-    "GET /databases/{id}",
-    "PUT /databases/{id}",
-    "DELETE /databases/{id}",
-    "POST /databases/{id}/action",
-    "POST /databases/{id}/backup",
-    "POST /databases/{id}/restore",
-];
+const NOT_YET_SERVED: [&str; 0] = [];
 
 /// One operation of the served document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +82,8 @@ async fn every_operation_of_the_document_is_exercised(database: Database) {
     git::repositories_are_listed_with_a_token_that_is_never_shown(server).await;
     let repositories = builds::git_server("blue");
     builds::story::a_repository_is_built_and_its_image_deployed(server, &repositories).await;
+    databases::a_database_without_anything_to_run_it_says_so_and_can_be_deleted(server).await;
+    engines::postgresql_is_provisioned_saved_damaged_and_brought_back(database).await;
     story::a_service_is_deployed_read_replaced_under_load_and_put_back(server).await;
 
     let document = document(server).await;

@@ -44,7 +44,7 @@ async fn what_a_component_prints_is_found_by_the_id_of_its_request() {
 async fn every_function_of_the_host_has_a_metric() {
     let server = Server::start();
     let granted = json!({
-        "grants": ["storage", "identity", "secrets", "operations", "source"],
+        "grants": ["storage", "identity", "secrets", "connections", "operations", "source"],
         "storage": {"write": ["project"]},
     });
     let caller = install_with("caller", &fixture("every_function"), &granted);
@@ -68,6 +68,7 @@ async fn every_function_of_the_host_has_a_metric() {
         ("identity.passwords.verify", "invalid"),
         ("identity.throttle.admit", "quota"),
         ("secrets.vault.seal", "invalid"),
+        ("secrets.connections.render", "invalid"),
         ("operations.signal.raise", "invalid"),
         ("source.hosting.repositories", "invalid"),
     ] {
@@ -103,7 +104,7 @@ async fn every_function_of_the_runtime_has_a_metric() {
         )
     };
     let functions: Vec<_> = functions("runtime").into_iter().chain([HOLDER.to_owned()]).collect();
-    assert_eq!(functions.len(), 19, "{functions:?}");
+    assert_eq!(functions.len(), 20, "{functions:?}");
     for function in functions.into_iter().filter(|function| !is_for_containers(function)) {
         let begun = Instant::now();
         while !called(&server.management().metrics().await, &function) {
@@ -115,9 +116,15 @@ async fn every_function_of_the_runtime_has_a_metric() {
 
 /// Whether a function is called only for what keeps data, and so for no component.
 fn is_for_containers(function: &str) -> bool {
-    ["jobs.", "measurements.", "workloads.address", "workloads.list_volumes", "workloads.remove_"]
-        .iter()
-        .any(|name| function.starts_with(&format!("runtime.{name}")))
+    let prefixes = [
+        "images.resolve_container",
+        "jobs.",
+        "measurements.",
+        "workloads.address",
+        "workloads.list_volumes",
+        "workloads.remove_",
+    ];
+    prefixes.iter().any(|name| function.starts_with(&format!("runtime.{name}")))
 }
 
 /// The functions that a package of `wit/deps` offers to components, as the metrics name them. What

@@ -78,8 +78,17 @@ async fn a_template_that_cannot_be_deployed_makes_nothing(server: &Server) {
     deploy(client, "tpl-go", &body(MISSING_ID)).await.expect_error(404);
     deploy(&stranger.client, "tpl-go", &body(&tenant.project)).await.expect_error(404);
     let mut database = body(&tenant.project);
+    database["plan"] = json!("free");
     database["variables"] = json!({"POSTGRES_PASSWORD": SECRET});
-    deploy(client, "tpl-postgres", &database).await.expect_error(503);
+    deploy(client, "tpl-postgres", &database).await.expect_error(400);
+    database["plan"] = json!("starter");
+    deploy(&stranger.client, "tpl-postgres", &database).await.expect_error(404);
+    let made = deploy(client, "tpl-postgres", &database).await.expect(201).json();
+    assert_eq!(made["resource"], "database");
+    let path = format!("/api/v1/databases/{}", made["database_id"].as_str().expect("an id"));
+    let made = client.get(&path).await.expect(200).json();
+    assert_eq!((&made["name"], &made["plan"]), (&json!("web"), &json!("starter")));
+    deploy(client, "tpl-postgres", &database).await.expect_error(409);
     let services = format!("/api/v1/projects/{}/services", tenant.project);
     assert_eq!(client.get(&services).await.expect(200).json(), json!([]));
     deploy(client, "tpl-go", &body(&tenant.project)).await.expect(201);

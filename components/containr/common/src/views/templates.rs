@@ -2,7 +2,7 @@
 
 use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
-use windlass_domain::ids::ServiceId;
+use windlass_domain::ids::{DatabaseId, ServiceId};
 use windlass_domain::templates::{Deployed, Template, TemplateConfig, TemplateVariable};
 
 use super::{Text, Time};
@@ -136,6 +136,8 @@ pub struct DeployTemplateView {
     resource: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_id: Option<Text<ServiceId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_id: Option<Text<DatabaseId>>,
     message: &'static str,
 }
 
@@ -145,7 +147,14 @@ impl From<&Deployed> for DeployTemplateView {
             Deployed::Service(service) => Self {
                 resource: "service",
                 service_id: Some(Text(service.id)),
+                database_id: None,
                 message: "the service was created; deploy it to start it",
+            },
+            Deployed::Database(database) => Self {
+                resource: "database",
+                service_id: None,
+                database_id: Some(Text(database.id)),
+                message: "the database is being made",
             },
         }
     }

@@ -19,7 +19,7 @@ use windlass_storage::{Database, Migrations, Options};
 pub(crate) use executor::SessionExecutor;
 
 /// What the tests of the rules' storage may touch: everything there is.
-const EVERY_TABLE: [&str; 14] = [
+const EVERY_TABLE: [&str; 16] = [
     "user_account",
     "organization",
     "membership",
@@ -29,6 +29,8 @@ const EVERY_TABLE: [&str; 14] = [
     "deployment",
     "deployment_log",
     "build",
+    "managed_database",
+    "database_backup",
     "operation",
     "hostname",
     "git_account",
