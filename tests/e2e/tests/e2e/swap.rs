@@ -192,10 +192,14 @@ async fn a_list_says_what_runs() {
         [
             "containr-accounts",
             "containr-audit",
+            "containr-builds",
+            "containr-databases",
             "containr-deployments",
+            "containr-git",
             "containr-logs",
             "containr-projects",
             "containr-services",
+            "containr-templates",
             "greeter",
             "reconciler"
         ]
