@@ -14,6 +14,17 @@ use crate::executor::{ExecutorError, Value};
 use crate::rows::{self, Row};
 use crate::{SqlStore, SqlTransaction};
 
+/// The columns of a build, in the order in which `build` reads them.
+macro_rules! columns {
+    () => {
+        "build.id, build.organization_id, build.project_id, build.service_id, build.status, \
+         build.recipe, build.settings, build.image_name, build.image_tag, build.progress, \
+         build.builder, build.commit_hash, build.digest, build.size_bytes, build.error, \
+         build.actor_id, build.actor_email, build.started_at, build.completed_at, \
+         build.revision, build.created_at, build.updated_at"
+    };
+}
+
 /// A page of the builds of a member's organizations. Empty words fit every build. A row has no
 /// settings, which may be as large as all the rest of a page.
 pub(crate) const LIST: &str = "\
@@ -39,24 +50,19 @@ pub(crate) const COUNT: &str = "\
     AND (CAST($4 AS TEXT) = '' OR build.status = $4)";
 
 /// One build and what a member may do with it.
-pub(crate) const VIEW: &str = "\
-    SELECT build.id, build.organization_id, build.project_id, build.service_id, build.status, \
-    build.recipe, build.settings, build.image_name, build.image_tag, build.progress, \
-    build.builder, build.commit_hash, build.digest, build.size_bytes, build.error, \
-    build.actor_id, build.actor_email, build.started_at, build.completed_at, build.revision, \
-    build.created_at, build.updated_at, membership.role, user_account.email \
-    FROM build \
-    JOIN membership ON membership.organization_id = build.organization_id \
-    JOIN user_account ON user_account.id = membership.user_id \
-    WHERE membership.user_id = $1 AND build.id = $2";
+pub(crate) const VIEW: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", membership.role, user_account.email \
+     FROM build \
+     JOIN membership ON membership.organization_id = build.organization_id \
+     JOIN user_account ON user_account.id = membership.user_id \
+     WHERE membership.user_id = $1 AND build.id = $2"
+);
 
 /// One build, for nobody in particular.
-pub(crate) const CARRY_OUT: &str = "\
-    SELECT build.id, build.organization_id, build.project_id, build.service_id, build.status, \
-    build.recipe, build.settings, build.image_name, build.image_tag, build.progress, \
-    build.builder, build.commit_hash, build.digest, build.size_bytes, build.error, \
-    build.actor_id, build.actor_email, build.started_at, build.completed_at, build.revision, \
-    build.created_at, build.updated_at FROM build WHERE build.id = $1";
+pub(crate) const CARRY_OUT: &str =
+    concat!("SELECT ", columns!(), " FROM build WHERE build.id = $1");
 
 /// The newest image of a name.
 pub(crate) const IMAGE: &str = "\
@@ -186,8 +192,8 @@ impl BuildWrites for SqlTransaction<'_> {
                 build.digest.as_str().into(),
                 build.size_bytes.into(),
                 build.error.as_str().into(),
-                moment(build.started_at),
-                moment(build.completed_at),
+                build.started_at.map(Timestamp::microseconds).into(),
+                build.completed_at.map(Timestamp::microseconds).into(),
                 build.revision.number().into(),
                 build.updated_at.microseconds().into(),
                 build.id.to_string().into(),
@@ -212,10 +218,6 @@ fn failed(error: ExecutorError) -> windlass_domain::Error {
 
 fn text(id: Option<impl std::fmt::Display>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
-}
-
-fn moment(moment: Option<Timestamp>) -> Value {
-    moment.map_or(Value::Null, |moment| moment.microseconds().into())
 }
 
 fn access(row: &mut Row) -> Result<BuildAccess> {

@@ -21,49 +21,48 @@ use crate::{SqlStore, SqlTransaction};
 
 pub(crate) use backups::{LIST as LIST_BACKUPS, NEXT as NEXT_BACKUP, VIEW as VIEW_BACKUP};
 
+/// The columns of a database, in the order in which `database` reads them.
+macro_rules! columns {
+    () => {
+        "managed_database.id, managed_database.organization_id, managed_database.name, \
+         managed_database.engine, managed_database.version, managed_database.plan, \
+         managed_database.region, managed_database.desired, managed_database.status, \
+         managed_database.error, managed_database.image, managed_database.image_digest, \
+         managed_database.username, managed_database.password, \
+         managed_database.database_name, managed_database.variables, \
+         managed_database.address, managed_database.restoring, managed_database.actor_id, \
+         managed_database.actor_email, managed_database.revision, \
+         managed_database.created_at, managed_database.updated_at"
+    };
+}
+
 /// The databases of a member, oldest first.
-pub(crate) const LIST: &str = "\
-    SELECT managed_database.id, managed_database.organization_id, managed_database.name, \
-    managed_database.engine, managed_database.version, managed_database.plan, \
-    managed_database.region, managed_database.desired, managed_database.status, \
-    managed_database.error, managed_database.image, managed_database.image_digest, \
-    managed_database.username, managed_database.password, managed_database.database_name, \
-    managed_database.variables, managed_database.address, managed_database.restoring, \
-    managed_database.actor_id, managed_database.actor_email, managed_database.revision, \
-    managed_database.created_at, managed_database.updated_at, membership.role, user_account.email \
-    FROM membership \
-    JOIN managed_database ON managed_database.organization_id = membership.organization_id \
-    JOIN user_account ON user_account.id = membership.user_id \
-    WHERE membership.user_id = $1 AND managed_database.desired <> 'deleted' \
-    ORDER BY managed_database.created_at, managed_database.id LIMIT $2";
+pub(crate) const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", membership.role, user_account.email \
+     FROM membership \
+     JOIN managed_database ON managed_database.organization_id = membership.organization_id \
+     JOIN user_account ON user_account.id = membership.user_id \
+     WHERE membership.user_id = $1 AND managed_database.desired <> 'deleted' \
+     ORDER BY managed_database.created_at, managed_database.id LIMIT $2"
+);
 
 /// One database and what a member may do with it.
-pub(crate) const VIEW: &str = "\
-    SELECT managed_database.id, managed_database.organization_id, managed_database.name, \
-    managed_database.engine, managed_database.version, managed_database.plan, \
-    managed_database.region, managed_database.desired, managed_database.status, \
-    managed_database.error, managed_database.image, managed_database.image_digest, \
-    managed_database.username, managed_database.password, managed_database.database_name, \
-    managed_database.variables, managed_database.address, managed_database.restoring, \
-    managed_database.actor_id, managed_database.actor_email, managed_database.revision, \
-    managed_database.created_at, managed_database.updated_at, membership.role, user_account.email \
-    FROM managed_database \
-    JOIN membership ON membership.organization_id = managed_database.organization_id \
-    JOIN user_account ON user_account.id = membership.user_id \
-    WHERE membership.user_id = $1 AND managed_database.id = $2 \
-    AND managed_database.desired <> 'deleted'";
+pub(crate) const VIEW: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", membership.role, user_account.email \
+     FROM managed_database \
+     JOIN membership ON membership.organization_id = managed_database.organization_id \
+     JOIN user_account ON user_account.id = membership.user_id \
+     WHERE membership.user_id = $1 AND managed_database.id = $2 \
+     AND managed_database.desired <> 'deleted'"
+);
 
 /// One database, for nobody in particular.
-pub(crate) const CARRY_OUT: &str = "\
-    SELECT managed_database.id, managed_database.organization_id, managed_database.name, \
-    managed_database.engine, managed_database.version, managed_database.plan, \
-    managed_database.region, managed_database.desired, managed_database.status, \
-    managed_database.error, managed_database.image, managed_database.image_digest, \
-    managed_database.username, managed_database.password, managed_database.database_name, \
-    managed_database.variables, managed_database.address, managed_database.restoring, \
-    managed_database.actor_id, managed_database.actor_email, managed_database.revision, \
-    managed_database.created_at, managed_database.updated_at \
-    FROM managed_database WHERE managed_database.id = $1";
+pub(crate) const CARRY_OUT: &str =
+    concat!("SELECT ", columns!(), " FROM managed_database WHERE managed_database.id = $1");
 
 /// What should be kept, a page of them by id.
 pub(crate) const KEPT: &str = "\

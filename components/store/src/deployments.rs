@@ -15,38 +15,41 @@ use crate::executor::{ExecutorError, Value};
 use crate::rows::{self, Row};
 use crate::{SqlStore, SqlTransaction};
 
+/// The columns of a deployment, in the order in which `deployment` reads them.
+macro_rules! columns {
+    () => {
+        "deployment.id, deployment.service_id, deployment.status, deployment.triggered_by, \
+         deployment.commit_hash, deployment.branch, deployment.rollback_of, \
+         deployment.release, deployment.image_digest, deployment.error, deployment.actor_id, \
+         deployment.actor_email, deployment.started_at, deployment.completed_at, \
+         deployment.revision, deployment.created_at, deployment.updated_at"
+    };
+}
+
 /// The deployments of a service, newest first.
-pub(crate) const LIST: &str = "\
-    SELECT deployment.id, deployment.service_id, deployment.status, deployment.triggered_by, \
-    deployment.commit_hash, deployment.branch, deployment.rollback_of, deployment.release, \
-    deployment.image_digest, deployment.error, deployment.actor_id, deployment.actor_email, \
-    deployment.started_at, deployment.completed_at, deployment.revision, deployment.created_at, \
-    deployment.updated_at \
-    FROM deployment WHERE deployment.service_id = $1 \
-    ORDER BY deployment.created_at DESC, deployment.id DESC LIMIT $2";
+pub(crate) const LIST: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM deployment WHERE deployment.service_id = $1 \
+     ORDER BY deployment.created_at DESC, deployment.id DESC LIMIT $2"
+);
 
 /// One deployment and what a member may do with it.
-pub(crate) const VIEW: &str = "\
-    SELECT deployment.id, deployment.service_id, deployment.status, deployment.triggered_by, \
-    deployment.commit_hash, deployment.branch, deployment.rollback_of, deployment.release, \
-    deployment.image_digest, deployment.error, deployment.actor_id, deployment.actor_email, \
-    deployment.started_at, deployment.completed_at, deployment.revision, deployment.created_at, \
-    deployment.updated_at, project.organization_id, membership.role, user_account.email \
-    FROM deployment \
-    JOIN service ON service.id = deployment.service_id \
-    JOIN project ON project.id = service.project_id \
-    JOIN membership ON membership.organization_id = project.organization_id \
-    JOIN user_account ON user_account.id = membership.user_id \
-    WHERE membership.user_id = $1 AND deployment.id = $2";
+pub(crate) const VIEW: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", project.organization_id, membership.role, user_account.email \
+     FROM deployment \
+     JOIN service ON service.id = deployment.service_id \
+     JOIN project ON project.id = service.project_id \
+     JOIN membership ON membership.organization_id = project.organization_id \
+     JOIN user_account ON user_account.id = membership.user_id \
+     WHERE membership.user_id = $1 AND deployment.id = $2"
+);
 
 /// One deployment, for nobody in particular.
-pub(crate) const CARRY_OUT: &str = "\
-    SELECT deployment.id, deployment.service_id, deployment.status, deployment.triggered_by, \
-    deployment.commit_hash, deployment.branch, deployment.rollback_of, deployment.release, \
-    deployment.image_digest, deployment.error, deployment.actor_id, deployment.actor_email, \
-    deployment.started_at, deployment.completed_at, deployment.revision, deployment.created_at, \
-    deployment.updated_at \
-    FROM deployment WHERE deployment.id = $1";
+pub(crate) const CARRY_OUT: &str =
+    concat!("SELECT ", columns!(), " FROM deployment WHERE deployment.id = $1");
 
 /// The log of a deployment.
 pub(crate) const LOG: &str = "\
@@ -167,8 +170,8 @@ impl DeploymentWrites for SqlTransaction<'_> {
                 deployment.commit_hash.as_str().into(),
                 deployment.release.image_digest.as_str().into(),
                 deployment.error.as_str().into(),
-                moment(deployment.started_at),
-                moment(deployment.completed_at),
+                deployment.started_at.map(Timestamp::microseconds).into(),
+                deployment.completed_at.map(Timestamp::microseconds).into(),
                 deployment.revision.number().into(),
                 deployment.updated_at.microseconds().into(),
                 deployment.id.to_string().into(),
@@ -255,10 +258,6 @@ impl SqlTransaction<'_> {
         let changed = self.work.execute(statement, parameters).await;
         changed.map_err(unexpected(Kind::Deployment))
     }
-}
-
-fn moment(moment: Option<Timestamp>) -> Value {
-    moment.map_or(Value::Null, |moment| moment.microseconds().into())
 }
 
 /// An id, or null.

@@ -10,7 +10,6 @@ use windlass_domain::{Kind, Result, Revision, Timestamp};
 
 use crate::deployments::{CARRY_OUT, HOSTNAME, deployment};
 use crate::errors::{of_transaction, unexpected};
-use crate::executor::Value;
 use crate::rows::{self, Row};
 use crate::{SqlStore, SqlTransaction};
 
@@ -177,7 +176,7 @@ impl OperationWrites for SqlTransaction<'_> {
                 operation.subject.kind().into(),
                 operation.subject.id().into(),
                 operation.subject.lane().into(),
-                operation.subject.service_id().map_or(Value::Null, |id| id.to_string().into()),
+                operation.subject.service_id().map(|id| id.to_string()).into(),
                 operation.step.as_str().into(),
                 operation.step_since.microseconds().into(),
                 operation.attempts.into(),
@@ -196,13 +195,12 @@ impl OperationWrites for SqlTransaction<'_> {
         read: Revision,
     ) -> PortFuture<'a, Result<bool>> {
         Box::pin(async move {
-            let finished_at = operation.finished_at;
             let parameters = vec![
                 operation.step.as_str().into(),
                 operation.step_since.microseconds().into(),
                 operation.attempts.into(),
                 operation.due_at.microseconds().into(),
-                finished_at.map_or(Value::Null, |moment| moment.microseconds().into()),
+                operation.finished_at.map(Timestamp::microseconds).into(),
                 operation.revision.number().into(),
                 operation.id.to_string().into(),
                 read.number().into(),

@@ -44,11 +44,10 @@ impl OrganizationWrites for SqlTransaction<'_> {
 }
 
 fn organization_parameters(organization: &Organization) -> Vec<Value> {
-    let personal_of = organization.personal_of.map(|id| Value::from(id.to_string()));
     vec![
         organization.id.to_string().into(),
         organization.name.as_str().into(),
-        personal_of.unwrap_or(Value::Null),
+        organization.personal_of.map(|id| id.to_string()).into(),
         organization.revision.number().into(),
         organization.created_at.microseconds().into(),
         organization.updated_at.microseconds().into(),

@@ -2,7 +2,7 @@
 
 use windlass_domain::databases::{Asker, Backup, BackupStatus};
 use windlass_domain::ids::{BackupId, DatabaseId, UserId};
-use windlass_domain::{Kind, Result, Revision};
+use windlass_domain::{Kind, Result, Revision, Timestamp};
 
 use crate::errors::unexpected;
 use crate::executor::Value;
@@ -78,7 +78,7 @@ impl SqlTransaction<'_> {
             backup.asker.email.as_str().into(),
             backup.revision.number().into(),
             backup.created_at.microseconds().into(),
-            completed_at(backup),
+            backup.completed_at.map(Timestamp::microseconds).into(),
         ];
         let inserted = self.work.execute(INSERT, parameters).await;
         inserted.map(drop).map_err(unexpected(Kind::Backup))
@@ -91,7 +91,7 @@ impl SqlTransaction<'_> {
             backup.size_bytes.into(),
             backup.sha256.as_str().into(),
             backup.revision.number().into(),
-            completed_at(backup),
+            backup.completed_at.map(Timestamp::microseconds).into(),
             backup.id.to_string().into(),
             read.number().into(),
         ];
@@ -103,10 +103,6 @@ impl SqlTransaction<'_> {
         let deleted = self.work.execute(DELETE, vec![id.to_string().into()]).await;
         deleted.map(drop).map_err(unexpected(Kind::Backup))
     }
-}
-
-fn completed_at(backup: &Backup) -> Value {
-    backup.completed_at.map_or(Value::Null, |moment| moment.microseconds().into())
 }
 
 fn backup(row: &mut Row) -> Result<Backup> {

@@ -1,6 +1,6 @@
 //! Which components run, which ran before, and their files.
 
-use super::{blob, each, optional, or_null, text};
+use super::{blob, each, optional, text};
 use crate::executor::{Answer, Executor, ExecutorTransaction, Value};
 
 const KEEP_ARTIFACT: &str = "INSERT INTO host_artifact (digest, bytes, created_at_us) \
@@ -122,8 +122,8 @@ async fn set(
         state.into(),
         digest.into(),
         manifest.into(),
-        or_null(base_digest),
-        or_null(version),
+        base_digest.into(),
+        version.into(),
         now_us.into(),
     ];
     work.execute(SET, parameters).await.map(drop)

@@ -1,6 +1,6 @@
 //! Tokens that are refused, and API tokens.
 
-use super::{each, execute, integer, optional, or_null, text};
+use super::{each, execute, integer, optional, text};
 use crate::executor::{Answer, Executor, Value};
 
 const REVOKE: &str = "INSERT INTO host_revoked_token (token_id, expires_at_us) VALUES ($1, $2) \
@@ -89,7 +89,7 @@ pub async fn create_api_token(executor: &dyn Executor, token: &ApiTokenRecord) -
         token.id.as_str().into(),
         token.subject.as_str().into(),
         token.created_at_us.into(),
-        or_null(token.expires_at_us),
+        token.expires_at_us.into(),
     ];
     execute(executor, CREATE_API_TOKEN, parameters).await.map(drop)
 }
