@@ -10,6 +10,52 @@ const fn then(command: &'static [&'static str]) -> Load {
     Load { command, reads_archive: false }
 }
 
+/// Saves and brings back the files of what has no tool that writes to its output. They are read beside
+/// those that are there, and change places with them when they are whole.
+macro_rules! files {
+    ($directory:literal) => {
+        Archiving::Stopped {
+            save: &["tar", "--create", concat!("--directory=", $directory), "."],
+            load: &[
+                then(&["rm", "-rf", concat!($directory, "/.restored")]),
+                then(&["mkdir", concat!($directory, "/.restored")]),
+                reading(&["tar", "--extract", concat!("--directory=", $directory, "/.restored")]),
+                then(&[
+                    "find",
+                    $directory,
+                    "-mindepth",
+                    "1",
+                    "-maxdepth",
+                    "1",
+                    "!",
+                    "-name",
+                    ".restored",
+                    "-exec",
+                    "rm",
+                    "-rf",
+                    "{}",
+                    "+",
+                ]),
+                then(&[
+                    "find",
+                    concat!($directory, "/.restored"),
+                    "-mindepth",
+                    "1",
+                    "-maxdepth",
+                    "1",
+                    "-exec",
+                    "mv",
+                    "-t",
+                    $directory,
+                    "{}",
+                    "+",
+                ]),
+                then(&["rmdir", concat!($directory, "/.restored")]),
+            ],
+        }
+    };
+}
+
 /// Gives the place of a database to what was read beside it, in one transaction. Who is connected is
 /// sent away, because a database in use cannot be renamed.
 const EXCHANGE_POSTGRESQL: &str = "\
@@ -268,45 +314,7 @@ pub(super) static CLICKHOUSE: Specification = Specification {
         "--query=SELECT 1",
     ],
     url: "http://{user}:{password}@{address}/{database}",
-    archiving: Archiving::Stopped {
-        save: &["tar", "--create", "--directory=/var/lib/clickhouse", "."],
-        load: &[
-            then(&["rm", "-rf", "/var/lib/clickhouse/.restored"]),
-            then(&["mkdir", "/var/lib/clickhouse/.restored"]),
-            reading(&["tar", "--extract", "--directory=/var/lib/clickhouse/.restored"]),
-            then(&[
-                "find",
-                "/var/lib/clickhouse",
-                "-mindepth",
-                "1",
-                "-maxdepth",
-                "1",
-                "!",
-                "-name",
-                ".restored",
-                "-exec",
-                "rm",
-                "-rf",
-                "{}",
-                "+",
-            ]),
-            then(&[
-                "find",
-                "/var/lib/clickhouse/.restored",
-                "-mindepth",
-                "1",
-                "-maxdepth",
-                "1",
-                "-exec",
-                "mv",
-                "-t",
-                "/var/lib/clickhouse",
-                "{}",
-                "+",
-            ]),
-            then(&["rmdir", "/var/lib/clickhouse/.restored"]),
-        ],
-    },
+    archiving: files!("/var/lib/clickhouse"),
     bounds_connections: false,
     idle_timeout_seconds: 3_600,
 };
@@ -331,45 +339,7 @@ pub(super) static DRAGONFLY: Specification = Specification {
     ],
     health: &["redis-cli", "-e", "ping"],
     url: "redis://{user}:{password}@{address}/{database}",
-    archiving: Archiving::Stopped {
-        save: &["tar", "--create", "--directory=/data", "."],
-        load: &[
-            then(&["rm", "-rf", "/data/.restored"]),
-            then(&["mkdir", "/data/.restored"]),
-            reading(&["tar", "--extract", "--directory=/data/.restored"]),
-            then(&[
-                "find",
-                "/data",
-                "-mindepth",
-                "1",
-                "-maxdepth",
-                "1",
-                "!",
-                "-name",
-                ".restored",
-                "-exec",
-                "rm",
-                "-rf",
-                "{}",
-                "+",
-            ]),
-            then(&[
-                "find",
-                "/data/.restored",
-                "-mindepth",
-                "1",
-                "-maxdepth",
-                "1",
-                "-exec",
-                "mv",
-                "-t",
-                "/data",
-                "{}",
-                "+",
-            ]),
-            then(&["rmdir", "/data/.restored"]),
-        ],
-    },
+    archiving: files!("/data"),
     bounds_connections: true,
     idle_timeout_seconds: 0,
 };
