@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::operations::{LEASE_SECONDS, Operation, Subject};
 use crate::runtime::Runtime;
+use crate::store::Transaction;
 use crate::time::Timestamp;
 
 pub use deployments::HEALTHY_WITHIN_SECONDS;
@@ -85,13 +86,16 @@ async fn carry_on(
 
 /// Ends an operation whose subject was deleted.
 async fn end(ctx: &Context<'_>, operation: Operation, now: Timestamp) -> Result<()> {
+    save(operation.finished(now), ctx.store.begin().await?).await
+}
+
+/// Writes an operation with everything else in the transaction, if it is still as it was read. Who
+/// lost its lease in between, or whose operation went with its subject, writes nothing.
+async fn save(mut operation: Operation, transaction: Box<dyn Transaction + '_>) -> Result<()> {
     let read = operation.revision;
-    let mut operation = operation.finished(now);
     operation.revision = read.next();
-    let transaction = ctx.store.begin().await?;
-    // `false` when it went with its subject, or another holder was faster.
-    transaction.update_operation(&operation, read).await?;
-    transaction.commit().await
+    let saved = transaction.update_operation(&operation, read).await?;
+    if saved { transaction.commit().await } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One image made, step by step.
 
+use super::save;
 use crate::builders::{BuildState, Ending, Order, Progress};
 use crate::builds::{Build, BuildStatus};
 use crate::context::Context;
@@ -149,7 +150,7 @@ impl Work<'_> {
             return Ok(());
         }
         self.record_outcome(&*transaction).await?;
-        self.save_operation(transaction).await
+        save(self.operation, transaction).await
     }
 
     /// It has ended, by itself or by its owner.
@@ -158,7 +159,7 @@ impl Work<'_> {
         _ = self.runtime.remove_build(self.build.id).await;
         self.operation = self.operation.clone().finished(self.now);
         let transaction = self.ctx.store.begin().await?;
-        self.save_operation(transaction).await
+        save(self.operation, transaction).await
     }
 
     fn take(&mut self, progress: &Progress) {
@@ -185,16 +186,7 @@ impl Work<'_> {
                 return Ok(());
             }
         }
-        self.save_operation(transaction).await
-    }
-
-    /// Writes the operation, if it is still as it was read. Who lost its lease in between writes
-    /// nothing.
-    async fn save_operation(mut self, transaction: Box<dyn Transaction + '_>) -> Result<()> {
-        let read = self.operation.revision;
-        self.operation.revision = read.next();
-        let saved = transaction.update_operation(&self.operation, read).await?;
-        if saved { transaction.commit().await } else { Ok(()) }
+        save(self.operation, transaction).await
     }
 
     async fn record_outcome(&self, transaction: &dyn Transaction) -> Result<()> {

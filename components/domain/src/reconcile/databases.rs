@@ -13,6 +13,7 @@ mod archives;
 mod described;
 mod tidy;
 
+use super::save;
 use crate::context::Context;
 use crate::databases::engine::Archiving;
 use crate::databases::{self, BackupStatus, Database, DatabaseStatus, Desired};
@@ -297,19 +298,12 @@ impl Work<'_> {
                 return Ok(());
             }
         }
-        self.write_operation(transaction).await
+        save(self.operation, transaction).await
     }
 
     async fn end(mut self, transaction: Box<dyn Transaction + '_>) -> Result<()> {
         self.operation = self.operation.finished(self.now);
-        self.write_operation(transaction).await
-    }
-
-    async fn write_operation(mut self, transaction: Box<dyn Transaction + '_>) -> Result<()> {
-        let read = self.operation.revision;
-        self.operation.revision = read.next();
-        let saved = transaction.update_operation(&self.operation, read).await?;
-        if saved { transaction.commit().await } else { Ok(()) }
+        save(self.operation, transaction).await
     }
 
     async fn record(&self, transaction: &dyn Transaction, changes: Vec<Change>) -> Result<()> {

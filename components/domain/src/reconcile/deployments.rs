@@ -1,6 +1,6 @@
 //! One release made live, step by step.
 
-use super::{builds, tidy};
+use super::{builds, save, tidy};
 use crate::builders::{BuildState, Ending, Method, Order, Progress, Recipe};
 use crate::context::Context;
 use crate::deployments::{Deployment, DeploymentStatus, Release, SCHEDULE_VARIABLE, hostname};
@@ -286,11 +286,8 @@ impl Work<'_> {
     /// Writes what changed, if it is still as it was read. Who lost its lease in between writes
     /// nothing.
     async fn save(mut self, transaction: Box<dyn Transaction + '_>) -> Result<()> {
-        let operation_read = self.operation.revision;
-        self.operation.revision = operation_read.next();
-        let saved = self.save_deployment(&*transaction).await?
-            && transaction.update_operation(&self.operation, operation_read).await?;
-        if saved { transaction.commit().await } else { Ok(()) }
+        let saved = self.save_deployment(&*transaction).await?;
+        if saved { save(self.operation, transaction).await } else { Ok(()) }
     }
 
     /// A step that only looked, or only cleared away, leaves the deployment as it was told.
