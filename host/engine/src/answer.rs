@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::channel::oneshot as guest_oneshot;
 use futures::future::try_join;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -220,7 +220,7 @@ async fn relay(
     };
     let (head, mut body) = response.into_parts();
     let mut collected = Collected::new(bounds.answers);
-    if is_unbuffered(&head) {
+    if is_unbuffered(&head.headers) {
         return stream(head, collected.into_bytes(), body, bounds.bytes, reply).await;
     }
     while let Some(frame) = body.frame().await {
@@ -250,12 +250,12 @@ fn broken_off(error: &impl std::fmt::Display, reply: &mut Reply) -> wasmtime::Er
     wasmtime::format_err!("the answer broke off: {error}")
 }
 
-/// Events are sent when they happen, and so is what says that it is not to be held back, in the
-/// words that proxies know. Neither has an end of its own.
-fn is_unbuffered(head: &http::response::Parts) -> bool {
-    let media_type = head.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+/// Whether an answer is meant to arrive piece by piece, as it is made: events are, and what says that
+/// it is not to be held back, in the words that proxies know. Neither has an end of its own.
+pub fn is_unbuffered(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     media_type.is_some_and(|media_type| media_type.starts_with(b"text/event-stream"))
-        || head.headers.get("x-accel-buffering").is_some_and(|value| value == "no")
+        || headers.get("x-accel-buffering").is_some_and(|value| value == "no")
 }
 
 /// Sends what there is, and the rest as it comes. The client sets the pace, and the instance waits.
@@ -266,7 +266,7 @@ async fn stream(
     limit: usize,
     reply: &mut Reply,
 ) -> wasmtime::Result<()> {
-    let without_end = is_unbuffered(&head);
+    let without_end = is_unbuffered(&head.headers);
     let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
     let mut sent = begun.len();
     if !begun.is_empty() {

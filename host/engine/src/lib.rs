@@ -32,7 +32,7 @@ mod surroundings;
 mod version;
 mod workload;
 
-pub use answer::{Answer, AnswerBody, Failure};
+pub use answer::{Answer, AnswerBody, Failure, is_unbuffered};
 pub use capability::{Admission, Capability, InterfaceGrant};
 pub use controller::Controller;
 pub use destination::{Destination, DestinationFuture};

@@ -22,10 +22,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceBuilder, ServiceExt};
-use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tower_http::compression::{CompressionBody, CompressionLayer};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
-use windlass_engine::AnswerBody;
+use windlass_engine::{AnswerBody, is_unbuffered};
 
 use crate::pace::{Paced, Streams, paced};
 use crate::patience::{Patience, Work};
@@ -198,13 +198,12 @@ fn service(
         }
         None => Either::Right(platform.clone().oneshot(request)),
     });
-    let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES)
-        .and(NotForContentType::const_new("text/event-stream"))
-        .and(|_, _, headers: &HeaderMap, marks: &Extensions| {
-            // Whoever waits for the next line waits for what a compressor holds back.
-            let waits = headers.get("x-accel-buffering").is_some_and(|value| value == "no");
-            !waits && marks.get::<AsItIs>().is_none()
-        });
+    let worthwhile = SizeAbove::new(COMPRESSED_FROM_BYTES).and(
+        // Whoever waits for the next line waits for what a compressor holds back.
+        |_, _, headers: &HeaderMap, marks: &Extensions| {
+            !is_unbuffered(headers) && marks.get::<AsItIs>().is_none()
+        },
+    );
     ServiceBuilder::new()
         .map_future(move |answering| paced(answering, Work::begin(&client)))
         .layer(CompressionLayer::new().compress_when(worthwhile))
